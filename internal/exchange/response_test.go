@@ -121,6 +121,12 @@ func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
 	}
 }
 
+// causes is an error of a type that cannot be compared.
+type causes []error
+
+func (causes) Error() string     { return "all attempts failed" }
+func (c causes) Unwrap() []error { return c }
+
 func TestFailureWithoutResponseIsClassifiedByClientError(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -132,6 +138,7 @@ func TestFailureWithoutResponseIsClassifiedByClientError(t *testing.T) {
 		{"name", &url.Error{Op: "Post", URL: "https://sts", Err: &net.DNSError{Err: "no such host", Name: "sts"}}, "lookup sts: no such host", explain.HeadingNameResolution},
 		{"hang", &url.Error{Op: "Post", URL: "https://sts", Err: context.DeadlineExceeded}, "no response in time: context deadline exceeded", explain.HeadingTimeout},
 		{"custom", errors.New("quota"), "quota", explain.HeadingConnection},
+		{"incomparable", &url.Error{Op: "Post", URL: "https://sts", Err: causes{io.ErrUnexpectedEOF}}, "all attempts failed", explain.HeadingConnection},
 		{"secret", errors.New("cannot send " + testToken), "cannot send [redacted]", explain.HeadingConnection},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -200,7 +200,7 @@ func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 // password.
 func ClientError(err error) error {
 	if request, ok := err.(*url.Error); ok { //nolint:errorlint // a wrapped one is part of another text
-		if cause := ClientError(request.Err); cause != request.Err { //nolint:errorlint // whether it was replaced
+		if cause := ClientError(request.Err); cause.Error() != request.Err.Error() { // errors of some types cannot be compared
 			return &url.Error{Op: request.Op, URL: request.URL, Err: cause}
 		}
 		return err
