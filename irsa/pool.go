@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 	"unique"
@@ -235,8 +236,7 @@ func (p *Pool) Close() error {
 	for _, provider := range p.all() {
 		all = provider.appendClosing(all)
 	}
-	err := closeCaches(all)
-	return errors.Join(err, p.release(watch, deadline))
+	return errors.Join(closeCaches(all), p.release(watch, deadline))
 }
 
 // startWatch starts watching the token file for all roles.
@@ -251,12 +251,7 @@ func (p *Pool) startWatch() {
 }
 
 func (p *Pool) failing() bool {
-	for _, provider := range p.all() {
-		if provider.config.TokenFile != "" && provider.failing() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.all(), func(role *Provider) bool { return role.config.TokenFile != "" && role.failing() })
 }
 
 func (p *Pool) handleToken(token tokenfile.Token) {

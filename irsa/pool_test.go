@@ -232,3 +232,23 @@ func TestPoolRolesDoNotHaveGoroutines(t *testing.T) {
 	}
 	assert.InDelta(t, goroutines(3), goroutines(300), 5)
 }
+
+// A mock formats its arguments, for example, while other goroutines use them.
+func TestPoolCanBePrintedWhileInUse(t *testing.T) {
+	_, pod := newPod(t)
+	p := newPool(t, pod)
+	var added sync.WaitGroup
+	added.Go(func() {
+		for i := range 500 {
+			_, err := p.Provider(irsa.RoleOptions{SessionName: fmt.Sprint("session-", i)})
+			assert.NoError(t, err)
+		}
+	})
+	for range 500 {
+		require.Regexp(t, `^irsa\.Pool\(\d+ roles\)$`, fmt.Sprintf("%+v", p))
+	}
+	added.Wait()
+	for _, verb := range []string{"%v", "%#v", "%s", "%d"} {
+		assert.Equal(t, "irsa.Pool(500 roles)", fmt.Sprintf(verb, p))
+	}
+}

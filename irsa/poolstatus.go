@@ -2,6 +2,7 @@ package irsa
 
 import (
 	"cmp"
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -45,6 +46,9 @@ func (p *Pool) Status() PoolStatus {
 	}
 	return s
 }
+
+// Format prints the type and the number of roles, regardless of the verb.
+func (p *Pool) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "irsa.Pool(%d roles)", len(p.all())) }
 
 // Providers returns an iterator over the Providers in the Pool, most recently used first. It
 // iterates over a snapshot taken when the loop starts.
