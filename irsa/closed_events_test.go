@@ -1,6 +1,7 @@
 package irsa_test
 
 import (
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -51,4 +52,27 @@ func TestObserveIsNotCalledAfterClose(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The watch can read a new token while Close waits for it.
+func TestProviderCloseWaitsForLogHandlerAfterLastPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running atomic.Int32
+		_, pod := newPod(t)
+		p := newProvider(t, pod.Options, func(o *irsa.Options) {
+			o.Logger = slog.New(&handler{enabled: func() {}, handle: func() {
+				running.Add(1)
+				time.Sleep(time.Second)
+				running.Add(-1)
+			}})
+		})
+		retrieve(t, p)
+		pod.RemoveToken()
+		time.Sleep(time.Minute + 5*time.Millisecond) // the poll finds no file, and tries again in 5 ms
+		pod.Rotate()
+		start := time.Now()
+		require.NoError(t, p.Close())
+		assert.Greater(t, time.Since(start), time.Second, "the rotation is logged")
+		assert.Zero(t, running.Load())
+	})
 }

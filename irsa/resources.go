@@ -32,7 +32,8 @@ func (r *resources) release(watch <-chan struct{}, deadline time.Time) error {
 	r.closed.Store(true)
 	limit := time.NewTimer(time.Until(deadline))
 	defer limit.Stop()
-	for _, ended := range []<-chan struct{}{watch, r.lines.Idle(), r.events.Idle()} {
+	for _, next := range []func() <-chan struct{}{func() <-chan struct{} { return watch }, r.events.Idle, r.lines.Idle} {
+		ended := next() // after the one before, which can have queued messages
 		select {
 		case <-ended:
 			continue
