@@ -49,7 +49,7 @@ func (r *reporter) warn(texts []string) {
 // event queues an event for Options.Observe. It is a no-op if Observe is nil or after Close. The
 // function runs in the queue's goroutine, and may call application code.
 func (r *reporter) event(event func() Event) {
-	if r.observe != nil && !r.closed.Load() {
+	if r.observe != nil {
 		r.events.Put(event, r.deliver)
 	}
 }

@@ -30,6 +30,7 @@ func newResources(c *config.Config, o *Options, conns, pending int) *resources {
 func (r *resources) release(watch <-chan struct{}, deadline time.Time) error {
 	defer r.client.CloseIdleConnections()
 	r.closed.Store(true)
+	r.events.Close()
 	limit := time.NewTimer(time.Until(deadline))
 	defer limit.Stop()
 	for _, next := range []func() <-chan struct{}{func() <-chan struct{} { return watch }, r.events.Idle, r.lines.Idle} {

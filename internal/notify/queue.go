@@ -19,6 +19,7 @@ type Queue[T any] struct {
 	mu       sync.Mutex
 	run      *run[T] // nil if there is nothing to deliver
 	reserved int     // see Reserve
+	closed   bool    // see Close
 }
 
 // run is the state of a Queue while its goroutine runs.
@@ -32,6 +33,9 @@ type run[T any] struct {
 func (q *Queue[T]) Put(v T, deliver func(T)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
 	if q.run == nil {
 		q.run = &run[T]{drained: make(chan struct{})}
 		go q.drain(q.run, deliver)
@@ -59,6 +63,13 @@ func (q *Queue[T]) Idle() <-chan struct{} {
 	idle := make(chan struct{})
 	close(idle)
 	return idle
+}
+
+// Close makes later calls of Put no-ops. Values that are already waiting are delivered.
+func (q *Queue[T]) Close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
 }
 
 func (q *Queue[T]) drain(r *run[T], deliver func(T)) {

@@ -158,6 +158,22 @@ func delivering() int {
 	return strings.Count(string(stacks), "notify.(*Queue[...]).drain(")
 }
 
+func TestQueueDeliversOnlyWaitingValuesAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deliver, got := record(time.Second)
+		q := newQueue(deliver)
+		q.Put(1)
+		q.Put(2)
+		q.Close()
+		q.Put(3)
+		<-q.Idle()
+		q.Put(4)
+		synctest.Wait()
+		assert.Equal(t, []int{1, 2}, got())
+		assert.True(t, isClosed(q.Idle()))
+	})
+}
+
 func TestQueueRunsGoroutineOnlyDuringDelivery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		queues := make([]*queue[int], 100)
