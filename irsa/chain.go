@@ -52,20 +52,11 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	var options stscreds.AssumeRoleOptions
 	fns := append([]func(*stscreds.AssumeRoleOptions){func(o *stscreds.AssumeRoleOptions) { o.Duration = config.MaxChainedDuration }}, optFns...)
 	x := &chainExchange{source: p}
-	fns = append(fns, func(o *stscreds.AssumeRoleOptions) {
-		if options = *o; o.Client != x {
-			o.Client = exchange.NewCheckedClient(o.Client, o.RoleARN)
-		}
-	})
-	x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, fns...)
-	role, ok := chainedRoleOf(&options, x)
-	switch {
-	case ok && p.member != nil:
+	stscreds.NewAssumeRoleProvider(x, roleARN, append(fns, func(o *stscreds.AssumeRoleOptions) { options = *o })...)
+	if role, ok := chainedRoleOf(&options, x); ok && p.member != nil {
 		opts, sourceKey := optionsOf(p)
 		opts.Chain = append(opts.Chain, role)
 		return p.pool.provider(opts, sourceKey)
-	case ok:
-		x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, role.apply) // options refer to variables of the program
 	}
 	x.config = p.config.Derive(options.RoleARN)
 	errs := x.config.SetChainOptions(&options)
@@ -74,6 +65,11 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	if len(errs) > 0 {
 		return nil, notConfigured(x.config, errs)
 	}
+	x.provider = stscreds.NewAssumeRoleProvider(x, roleARN, func(o *stscreds.AssumeRoleOptions) {
+		if *o = config.CopyChainOptions(options); o.Client != x {
+			o.Client = exchange.NewCheckedClient(o.Client, o.RoleARN)
+		}
+	})
 	derived := x.newProvider()
 	if !p.derived.add(derived) {
 		return nil, p.explain(context.Background(), cache.ErrClosed)

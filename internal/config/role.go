@@ -3,12 +3,14 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"github.com/irsakit/irsakit/internal/explain"
 )
@@ -78,6 +80,29 @@ func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 		errs.Add(explain.HeadingEndpoint, errors.New(text))
 	}
 	return errs
+}
+
+// CopyChainOptions returns a copy of o that does not refer to variables of the program. It sorts the
+// transitive tag keys and removes duplicates.
+func CopyChainOptions(o stscreds.AssumeRoleOptions) stscreds.AssumeRoleOptions {
+	o.ExternalID, o.Policy, o.SourceIdentity, o.SerialNumber = clone(o.ExternalID), clone(o.Policy), clone(o.SourceIdentity), clone(o.SerialNumber)
+	o.Tags, o.PolicyARNs = slices.Clone(o.Tags), slices.Clone(o.PolicyARNs)
+	o.TransitiveTagKeys = slices.Compact(slices.Sorted(slices.Values(o.TransitiveTagKeys)))
+	for i, tag := range o.Tags {
+		o.Tags[i] = types.Tag{Key: clone(tag.Key), Value: clone(tag.Value)}
+	}
+	for i, policy := range o.PolicyARNs {
+		o.PolicyARNs[i].Arn = clone(policy.Arn)
+	}
+	return o
+}
+
+// clone returns a pointer to a copy of text, or nil if text is nil.
+func clone(text *string) *string {
+	if text == nil {
+		return nil
+	}
+	return aws.String(*text)
 }
 
 // CheckClient returns an error if the client of a role chain is unset or nil.
