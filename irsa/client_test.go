@@ -1,14 +1,19 @@
 package irsa_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/irsakit/irsakit/irsa"
+	"github.com/irsakit/irsakit/irsa/irsatest"
 )
 
 // padded inserts whitespace before the credentials in each response.
@@ -35,5 +40,50 @@ func TestClientReadsResponsesUpTo256KiB(t *testing.T) {
 			o.HTTPClient = &http.Client{Transport: padded{k.HTTPClient().Transport, size}}
 		})
 		assert.ErrorIs(t, p.Refresh(t.Context()), kind, "%d bytes of white space", size)
+	}
+}
+
+// twoRequests is an STS client that returns the response to the first of its two requests.
+type twoRequests struct {
+	*sts.Client
+	run   func(first, second func())
+	given *string // the access key ID that it has returned
+}
+
+func (c twoRequests) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.AssumeRoleWithWebIdentityInput, optFns ...func(*sts.Options)) (out *sts.AssumeRoleWithWebIdentityOutput, err error) {
+	c.run(func() {
+		if out, err = c.Client.AssumeRoleWithWebIdentity(ctx, in, optFns...); err == nil {
+			*c.given = *out.Credentials.AccessKeyId
+		}
+	}, func() { _, _ = c.Client.AssumeRoleWithWebIdentity(ctx, in, optFns...) })
+	return out, err
+}
+
+func TestProviderUsesResponseThatClientReturns(t *testing.T) {
+	for name, run := range map[string]func(k *irsatest.Cluster, first, second func()){
+		"the second succeeds too": func(_ *irsatest.Cluster, first, second func()) { first(); second() },
+		"the second fails": func(k *irsatest.Cluster, first, second func()) {
+			first()
+			k.STS.Fail(irsatest.InternalFailure, 1)
+			second()
+		},
+		"both at the same time": func(_ *irsatest.Cluster, first, second func()) {
+			var running sync.WaitGroup
+			running.Go(first)
+			running.Go(second)
+			running.Wait()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var given string
+			k, pod := newPod(t)
+			p := newProvider(t, pod.Options, func(o *irsa.Options) {
+				client := sts.New(sts.Options{Region: o.Region, HTTPClient: o.HTTPClient})
+				o.STS = twoRequests{client, func(first, second func()) { run(k, first, second) }, &given}
+			})
+			creds, err := p.Retrieve(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, given, creds.AccessKeyID)
+		})
 	}
 }

@@ -91,15 +91,17 @@ func (c *Client) CanAssumeRole() bool {
 // singleRequest returns an option for one call. It limits the call to a single request without
 // redirects and records the response in recorded. It also turns off the client's request and response
 // logs, because they would contain tokens and keys.
-func (c *Client) singleRequest(cfg *config.Config, recorded *response) func(*sts.Options) {
+func (c *Client) singleRequest(recorded *recording) func(*sts.Options) {
+	cfg := recorded.config
 	return func(o *sts.Options) {
 		client := c.http
 		if client == nil { // an application's client that the library does not configure
 			client = withoutRedirects(o.HTTPClient)
 		}
-		o.HTTPClient = recorder{client, cfg, recorded}
+		r := recorded.begin()
+		o.HTTPClient = recorder{client, &r, recorded}
 		o.Retryer = aws.NopRetryer{}
-		o.APIOptions = append(slices.Clip(o.APIOptions), recorded.setResult)
+		o.APIOptions = append(slices.Clip(o.APIOptions), r.setResult)
 		if o.ClientLogMode.IsSigning() {
 			o.AuthSchemes = quietSchemes(*o)
 		}

@@ -26,11 +26,11 @@ func (c *Client) CanIdentify() bool {
 func (c *Client) Identify(ctx context.Context, cfg *config.Config, creds aws.Credentials) (name string, err error) {
 	secrets := secrets{creds.SessionToken, creds.SecretAccessKey}
 	defer secrets.recoverPanic("the STS client", &err)
-	recorded := newResponse(0, secrets)
+	recorded := newRecording(cfg, 0, secrets)
 	signed := func(o *sts.Options) { o.Credentials = Signer{Credentials: creds} }
-	out, err := c.api.(identityClient).GetCallerIdentity(ctx, nil, c.singleRequest(cfg, recorded), signed)
+	out, err := c.api.(identityClient).GetCallerIdentity(ctx, nil, c.singleRequest(recorded), signed)
 	if err != nil {
-		return "", c.failure(recorded, err)
+		return "", c.failure(recorded.last(), err)
 	}
 	if out == nil || aws.ToString(out.Arn) == "" {
 		return "", fmt.Errorf("the response contains no identity: %w", explain.ErrNotSTS)

@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/irsakit/irsakit/internal/awserror"
-	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
 	"github.com/irsakit/irsakit/internal/schedule"
 )
@@ -57,23 +56,20 @@ type errorDocument struct {
 	BareMessage string `xml:"Message"`
 }
 
-// newResponse returns an empty record for a request sent now that contains the given secrets.
-func newResponse(requested time.Duration, secrets secrets) *response {
-	return &response{sent: time.Now(), requested: requested, secrets: secrets}
-}
-
 // recorder is an HTTP client that records the response. The SDK's errors, logs and spans contain
 // parts of what it reads, so the recorder passes on a successful response without its body, and any
 // other response without secrets.
 type recorder struct {
 	sts.HTTPClient
-	config   *config.Config
-	response *response
+	response  *response
+	recording *recording
 }
 
 func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r := c.response
-	*r = *newResponse(r.requested, r.secrets)
+	defer c.recording.add(r)
+	*r = c.recording.begin()
+	r.sent = time.Now()
 	if r.err = c.checkCleartext(request.URL); r.err != nil {
 		return nil, r.err
 	}
@@ -108,13 +104,13 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 // proxy for a loopback address, but the application's may.
 func (c recorder) checkCleartext(u *url.URL) error {
 	server := u.Scheme + "://" + u.Host
-	if !c.config.MaySendToken(u) {
+	if !c.recording.config.MaySendToken(u) {
 		return fmt.Errorf("the STS endpoint %s: %w", server, explain.ErrCleartext)
 	}
 	if u.Scheme != "http" {
 		return nil
 	}
-	if proxy := proxyOf(c.HTTPClient, u); proxy != nil && !c.config.MaySendToken(&url.URL{Scheme: "http", Host: proxy.Host}) {
+	if proxy := proxyOf(c.HTTPClient, u); proxy != nil && !c.recording.config.MaySendToken(&url.URL{Scheme: "http", Host: proxy.Host}) {
 		return fmt.Errorf("the connection to %s goes through the proxy %s: %w", server, proxy.Host, explain.ErrCleartext)
 	}
 	return nil
@@ -159,10 +155,14 @@ func (r *response) http(request *http.Request, body []byte, confirmed bool) *htt
 	if confirmed && !r.date.IsZero() {
 		header.Set("Date", r.date.UTC().Format(http.TimeFormat))
 	}
+	var content io.ReadCloser = http.NoBody // of every successful response
+	if len(body) > 0 {
+		content = io.NopCloser(bytes.NewReader(body))
+	}
 	return &http.Response{
 		Status: statusText(r.status), StatusCode: r.status,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: header, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: request,
+		Header: header, Body: content, ContentLength: int64(len(body)), Request: request,
 	}
 }
 

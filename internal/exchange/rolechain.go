@@ -34,21 +34,22 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 	defer secrets.recoverPanic("the STS client", &err)
 	growStack()
 	signed := func(o *sts.Options) { o.Credentials = signer }
-	recorded := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
-	out, err = c.api.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, c.singleRequest(cfg, recorded), signed)
+	recorded := newRecording(cfg, time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
+	out, err = c.api.(stscreds.AssumeRoleAPIClient).AssumeRole(ctx, input, c.singleRequest(recorded), signed)
 	received := time.Now()
 	if err != nil {
-		return nil, c.failure(recorded, err)
+		return nil, c.failure(recorded.last(), err)
 	}
 	return recorded.assumed(cfg.RoleARN, out, received)
 }
 
 // assumed returns a copy of out with the expiry of its credentials on the local clock. It returns an
 // error if they are unusable.
-func (r *response) assumed(roleARN string, out *sts.AssumeRoleOutput, received time.Time) (*sts.AssumeRoleOutput, error) {
+func (c *recording) assumed(roleARN string, out *sts.AssumeRoleOutput, received time.Time) (*sts.AssumeRoleOutput, error) {
 	if out == nil {
 		return nil, errNoResult
 	}
+	r := c.with(out.Credentials)
 	creds, err := r.credentials(roleARN, out.Credentials, out.AssumedRoleUser, received)
 	if err != nil {
 		return nil, r.unusable(err)
@@ -86,8 +87,8 @@ func NewCheckedClient(api stscreds.AssumeRoleAPIClient, roleARN string) *Checked
 func (c *CheckedClient) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, optFns ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
 	defer secrets{}.recoverPanic("the STS client", &err)
 	cfg := &config.Config{Shared: &config.Shared{InsecureEndpoint: true}}
-	recorded := newResponse(time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, nil)
-	out, err = c.api.AssumeRole(ctx, input, append(slices.Clip(optFns), c.client.singleRequest(cfg, recorded))...)
+	recorded := newRecording(cfg, time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, nil)
+	out, err = c.api.AssumeRole(ctx, input, append(slices.Clip(optFns), c.client.singleRequest(recorded))...)
 	received := time.Now()
 	switch {
 	case err == nil:
@@ -95,6 +96,6 @@ func (c *CheckedClient) AssumeRole(ctx context.Context, input *sts.AssumeRoleInp
 	case errors.As(err, new(*explain.RequestError)): // the client wraps the library's
 		return nil, err
 	default:
-		return nil, c.client.failure(recorded, err)
+		return nil, c.client.failure(recorded.last(), err)
 	}
 }

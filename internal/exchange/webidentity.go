@@ -88,18 +88,19 @@ func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds 
 	text := token.Reveal()
 	secrets := secretsIn(text)
 	defer secrets.recoverPanic("the STS client", &err)
-	recorded := newResponse(x.Config.Lifetime(), secrets)
-	out, err := x.Client.api.AssumeRoleWithWebIdentity(ctx, x.input(text, token.Claims()), x.Client.singleRequest(x.Config, recorded))
+	recorded := newRecording(x.Config, x.Config.Lifetime(), secrets)
+	out, err := x.Client.api.AssumeRoleWithWebIdentity(ctx, x.input(text, token.Claims()), x.Client.singleRequest(recorded))
 	received := time.Now()
 	if err != nil {
-		return aws.Credentials{}, x.Client.failure(recorded, err)
+		return aws.Credentials{}, x.Client.failure(recorded.last(), err)
 	}
 	if out == nil {
 		return aws.Credentials{}, errNoResult
 	}
-	creds, err = recorded.credentials(x.Config.RoleARN, out.Credentials, out.AssumedRoleUser, received)
+	r := recorded.with(out.Credentials)
+	creds, err = r.credentials(x.Config.RoleARN, out.Credentials, out.AssumedRoleUser, received)
 	if err != nil {
-		return aws.Credentials{}, recorded.unusable(err)
+		return aws.Credentials{}, r.unusable(err)
 	}
 	creds.Source = stscreds.WebIdentityProviderName
 	return creds, nil
