@@ -2,7 +2,9 @@ package irsa_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"strings"
 	"sync"
@@ -84,6 +86,48 @@ func TestProviderUsesResponseThatClientReturns(t *testing.T) {
 			creds, err := p.Retrieve(t.Context())
 			require.NoError(t, err)
 			assert.Equal(t, given, creds.AccessKeyID)
+		})
+	}
+}
+
+// rejectingClient is an STS client that returns an error after STS has responded.
+type rejectingClient struct {
+	*sts.Client
+	reject func(*sts.AssumeRoleWithWebIdentityOutput) error
+}
+
+func (c rejectingClient) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.AssumeRoleWithWebIdentityInput, optFns ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error) {
+	out, err := c.Client.AssumeRoleWithWebIdentity(ctx, in, optFns...)
+	if err == nil {
+		err = c.reject(out)
+	}
+	return nil, err
+}
+
+func TestErrorContainsErrorOfClientAfterResponse(t *testing.T) {
+	var key string
+	for name, tt := range map[string]struct {
+		reject func(*sts.AssumeRoleWithWebIdentityOutput) error
+		want   string
+	}{
+		"error": {func(*sts.AssumeRoleWithWebIdentityOutput) error { return assert.AnError }, assert.AnError.Error()},
+		"error with a key": {func(out *sts.AssumeRoleWithWebIdentityOutput) error {
+			key = *out.Credentials.SecretAccessKey
+			return fmt.Errorf("cannot store %s: %w", key, fs.ErrPermission)
+		}, "cannot store [redacted]: permission denied"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, pod := newPod(t)
+			p := newProvider(t, pod.Options, func(o *irsa.Options) {
+				o.STS = rejectingClient{sts.New(sts.Options{Region: o.Region, HTTPClient: o.HTTPClient}), tt.reject}
+			})
+			err := p.Refresh(t.Context())
+			require.ErrorIs(t, err, irsa.ErrUnavailable)
+			require.ErrorContains(t, err, tt.want)
+			assert.ErrorContains(t, err, "correct the program's own STS client")
+			if key != "" {
+				requireNoSecret(t, fmt.Sprintf("%+v", err), key)
+			}
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
@@ -36,8 +37,11 @@ func (r *response) failure(err error) error {
 		e.Code, e.Message, e.Err = r.code, r.message, apiError(err, r.code, r.message)
 	case r.bodyErr != nil:
 		e.Err, e.Text = r.bodyErr, readErrorText(r.bodyErr)
-	case r.succeeded():
+	case r.succeeded() && r.result == (result{}):
 		e.Err = errNoResult
+	case r.succeeded(): // the application's client does not accept the response
+		describe(e, err, append(slices.Clip(r.secrets), r.result.keys()...))
+		e.Err = errors.Join(e.Err, explain.ErrOwnClient)
 	default:
 		e.Err, e.Text = explain.ErrNotSTS, fmt.Sprintf("error response without a code (HTTP %d)", r.status)
 	}

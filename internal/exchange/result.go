@@ -77,6 +77,11 @@ func (r *result) set(path string, text []byte) error {
 	return nil
 }
 
+// keys returns the secret key and the session token.
+func (r *result) keys() secrets {
+	return secrets{aws.ToString(r.credentials.SecretAccessKey), aws.ToString(r.credentials.SessionToken)}
+}
+
 var (
 	errNoResult = fmt.Errorf("the response contains no credentials: %w", explain.ErrNotSTS)
 
@@ -99,8 +104,7 @@ func (r *response) readResult(body io.ReadCloser) {
 	if limited.err != nil {
 		r.bodyErr = r.secrets.redactError(ClientError(limited.err))
 	}
-	keys := secrets{aws.ToString(read.credentials.SecretAccessKey), aws.ToString(read.credentials.SessionToken)}
-	r.requestID = keys.identifier(r.requestID)
+	r.requestID = read.keys().identifier(r.requestID)
 }
 
 // errorReader records the error of a reader, other than io.EOF.

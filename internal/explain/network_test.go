@@ -47,6 +47,7 @@ func TestRuleForNetworkDependsOnError(t *testing.T) {
 		{ErrNotSTS, HeadingNotSTS},
 		{ErrClock, HeadingClock},
 		{ErrNoRegion, HeadingRegion},
+		{&RequestError{Status: 200, Text: "quota", Err: errors.Join(errors.New("quota"), ErrOwnClient)}, HeadingTokenSource},
 		{&RequestError{Text: "it panicked: a", Err: fmt.Errorf("it %w: a", ErrPanic)}, HeadingTokenSource},
 	} {
 		a := For(Facts{Kind: ErrUnavailable, Err: tt.err, Region: "us-west-2"})

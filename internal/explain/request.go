@@ -15,6 +15,7 @@ var (
 
 	ErrProxyAddress = errors.New("invalid proxy address in the environment")
 	ErrPanic        = errors.New("panicked") // code of the program, during a request
+	ErrOwnClient    = errors.New("the program's STS client rejected the response")
 )
 
 // RequestError is the error of a failed request to STS. It contains no secrets.

@@ -25,6 +25,11 @@ var networkRules = []rule{
 		text: "code of the program panicked, exited its goroutine, or did not return when its context was done: correct what Options.Token, HTTPClient or STS sets",
 	},
 	{
+		when: func(f Facts) bool { return errors.Is(f.Err, ErrOwnClient) }, kind: ErrUnavailable, heading: HeadingTokenSource,
+		fix:  "correct the program's own STS client, or what it checks",
+		text: "STS responded with credentials, and then the STS client returned this error, which is the program's own: correct the client in Options.STS or AssumeRoleOptions.Client, or what it checks",
+	},
+	{
 		when: func(f Facts) bool { return errors.Is(f.Err, ErrClock) }, kind: ErrUnavailable, heading: HeadingClock,
 		fix:  "compare this node's clock with that of the server that responds",
 		text: "by this node's clock, the credentials in the response expire too early: compare the clock with that of STS (the Date header). If the node's clock is wrong, set it (for example with chronyc makestep). If it is right, check which server responds as STS (AWS_ENDPOINT_URL_STS, HTTPS_PROXY, DNS)",
