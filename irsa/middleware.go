@@ -20,7 +20,7 @@ import (
 // with its Provider. If Configure is called more than once, the last call applies.
 func (p *Provider) Configure(cfg *aws.Config) {
 	cfg.Credentials = p
-	cfg.APIOptions = append(cfg.APIOptions[:len(cfg.APIOptions):len(cfg.APIOptions)], (&rejectionRetry{p}).addTo)
+	cfg.APIOptions = slices.Clip(append(slices.Clip(cfg.APIOptions), (&rejectionRetry{p}).addTo)) // copies of cfg share the array
 }
 
 // rejectionRetry is a middleware that retries a request once if a service rejected its credentials. It

@@ -243,6 +243,19 @@ func TestConfigureKeepsExistingOptions(t *testing.T) {
 	assert.Len(t, cfg.APIOptions, 1)
 }
 
+// Copies of a configuration share the array of its options.
+func TestConfigureAllowsAppendingToCopies(t *testing.T) {
+	_, p := providers["New"](t)
+	none := func(*middleware.Stack) error { return nil }
+	cfg := aws.Config{APIOptions: []func(*middleware.Stack) error{none, none}}
+	p.Configure(&cfg)
+	first, second := cfg.Copy(), cfg.Copy()
+	first.APIOptions = append(first.APIOptions, func(*middleware.Stack) error { return assert.AnError })
+	second.APIOptions = append(second.APIOptions, none)
+	assert.ErrorIs(t, first.APIOptions[3](nil), assert.AnError)
+	assert.NoError(t, second.APIOptions[3](nil))
+}
+
 // A program copies a configuration to use another role, or sets the same one again.
 func TestConfigureReplacesEarlierProvider(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
