@@ -3,11 +3,12 @@ package irsa
 import (
 	"context"
 	"errors"
+	"net/http"
 	"reflect"
 	"slices"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -34,12 +35,14 @@ func (*rejectionRetry) ID() string { return "irsakit:rejection-retry" }
 func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	// All service clients of the SDK send this type. Older ones modify the request.
 	request := in.Request.(*smithyhttp.Request)
+	var sent atomic.Pointer[http.Request] // the application's middleware may send several at the same time
+	ctx = middleware.WithStackValue(ctx, sentRequest{}, &sent)
 	out, metadata, err := next.HandleFinalize(ctx, middleware.FinalizeInput{Request: request.Clone()})
 	if err == nil {
-		m.accept(ctx, metadata)
+		m.accept(ctx, sent.Load())
 		return out, metadata, nil
 	}
-	rejected := rejectionOf(err, bucketOf(ctx))
+	rejected := rejectionOf(err, sent.Load(), bucketOf(ctx))
 	if rejected.verdict == accepted {
 		return out, metadata, err
 	}
@@ -56,27 +59,25 @@ func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.Final
 	case !replaced || !canResend || request.RewindStream() != nil:
 		return out, metadata, err
 	}
+	sent.Store(nil)
 	out, metadata, second := next.HandleFinalize(ctx, in)
 	var missing *Error
 	switch {
 	case second == nil:
-		m.accept(ctx, metadata)
-	case requestOf(second) == nil && errors.As(second, &missing): // the credentials have since been withdrawn
+		m.accept(ctx, sent.Load())
+	case !hasResponse(second) && errors.As(second, &missing): // the credentials have since been withdrawn
 		second = &rejectedError{service: err, exchange: missing}
 	default:
-		m.provider.recordRejection(rejectionOf(second, bucketOf(ctx)))
+		m.provider.recordRejection(rejectionOf(second, sent.Load(), bucketOf(ctx)))
 	}
 	return out, metadata, second
 }
 
-// accept records that a service accepted the credentials. It is a no-op until a host has rejected a
-// key.
-func (m *rejectionRetry) accept(ctx context.Context, metadata middleware.Metadata) {
-	if m.provider.state.hosts.empty() {
-		return
-	}
-	if response, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response); ok && response.Response != nil && response.Request != nil {
-		m.provider.recordAcceptance(hostOf(response.Request, bucketOf(ctx)), accessKeyOf(response.Request))
+// accept records that a service accepted the credentials of the request that was sent, if any. It is a
+// no-op until a host has rejected a key.
+func (m *rejectionRetry) accept(ctx context.Context, sent *http.Request) {
+	if sent != nil && !m.provider.state.hosts.empty() {
+		m.provider.recordAcceptance(hostOf(sent, bucketOf(ctx)), accessKeyOf(sent))
 	}
 }
 
@@ -100,20 +101,19 @@ func (m *rejectionRetry) addTo(stack *middleware.Stack) error {
 	)
 }
 
-// sentRequest is a middleware that stores the signed request in the response, so that rejected
-// credentials can be identified. HTTP clients other than *http.Client might not do so.
+// sentRequest is a middleware that records the signed request, so that rejected credentials can be
+// identified. The response might not contain it, for example if a transport redacts it for a log.
 type sentRequest struct{}
 
 func (sentRequest) ID() string { return "irsakit:request" }
 
-// HandleDeserialize sends the signed request and stores it in the response.
+// HandleDeserialize records the signed request and sends it.
 func (sentRequest) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-	out, metadata, err := next.HandleDeserialize(ctx, in)
-	request, _ := in.Request.(*smithyhttp.Request)
-	if response, ok := out.RawResponse.(*smithyhttp.Response); ok && request != nil && response.Response != nil && response.Request == nil {
-		response.Request = request.Request
+	sent, ok := middleware.GetStackValue(ctx, sentRequest{}).(*atomic.Pointer[http.Request])
+	if request, isHTTP := in.Request.(*smithyhttp.Request); ok && isHTTP {
+		sent.Store(request.Request)
 	}
-	return out, metadata, err
+	return next.HandleDeserialize(ctx, in)
 }
 
 // bucketName is a middleware that stores the bucket name or access point ARN of an S3 request in its

@@ -49,11 +49,10 @@ type rejection struct {
 }
 
 // rejectionOf returns the rejection reported by an error of a service client. It returns the zero
-// rejection if err does not contain a service's response.
-func rejectionOf(err error, bucket string) rejection {
+// rejection if err does not contain a service's response to the request, which is nil if none was sent.
+func rejectionOf(err error, request *http.Request, bucket string) rejection {
 	var api smithy.APIError
-	request := requestOf(err)
-	if !errors.As(err, &api) || request == nil {
+	if request == nil || !errors.As(err, &api) || !hasResponse(err) {
 		return rejection{}
 	}
 	r := rejection{verdict: verdictOf(api.ErrorCode()), host: hostOf(request, bucket), key: accessKeyOf(request), code: api.ErrorCode()}
@@ -64,13 +63,10 @@ func rejectionOf(err error, bucket string) rejection {
 	return r
 }
 
-// requestOf returns the request that caused a service's error response, or nil if it is unknown.
-func requestOf(err error) *http.Request {
-	var response *smithyhttp.ResponseError
-	if !errors.As(err, &response) || response.Response == nil || response.Response.Response == nil {
-		return nil
-	}
-	return response.Response.Request
+// hasResponse reports whether err contains a service's response.
+func hasResponse(err error) bool {
+	var failed *smithyhttp.ResponseError
+	return errors.As(err, &failed) && failed.Response != nil && failed.Response.Response != nil
 }
 
 // credential matches the access key ID in the Authorization header of a signed request.

@@ -131,28 +131,40 @@ func TestRejectionAtEndOfContextReturnsServiceError(t *testing.T) {
 	}
 }
 
-func TestRejectionWithoutRequestInResponse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		k, p := providers["New"](t)
-		dead := retrieve(t, p).AccessKeyID
-		s := &service{judge: func(key string) string {
-			if key == dead {
-				return "ExpiredToken"
-			}
-			return ""
-		}}
-		time.Sleep(time.Minute)
-		client := sts.NewFromConfig(p.AWSConfig(), func(o *sts.Options) {
-			o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
-				response, err := s.Do(r)
-				response.Request = nil
-				return response, err
+func TestRejectionWithoutSignedRequestInResponse(t *testing.T) {
+	for name, requestOf := range map[string]func(sent *http.Request) *http.Request{
+		"none":  func(*http.Request) *http.Request { return nil },
+		"empty": func(*http.Request) *http.Request { return &http.Request{} },
+		"a copy for a log": func(sent *http.Request) *http.Request {
+			redacted := sent.Clone(sent.Context())
+			redacted.Header.Set("Authorization", "redacted")
+			return redacted
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, p := providers["New"](t)
+				dead := retrieve(t, p).AccessKeyID
+				s := &service{judge: func(key string) string {
+					if key == dead {
+						return "ExpiredToken"
+					}
+					return ""
+				}}
+				time.Sleep(time.Minute)
+				client := sts.NewFromConfig(p.AWSConfig(), func(o *sts.Options) {
+					o.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
+						response, err := s.Do(r)
+						response.Request = requestOf(r)
+						return response, err
+					})
+				})
+				require.NoError(t, identify(t.Context(), client))
+				assert.Equal(t, 2, k.STS.CallCount())
+				assert.Len(t, s.keys, 2)
 			})
 		})
-		require.NoError(t, identify(t.Context(), client))
-		assert.Equal(t, 2, k.STS.CallCount())
-		assert.Len(t, s.keys, 2)
-	})
+	}
 }
 
 // A request that was signed before a refresh is retried immediately with the newer credentials.
