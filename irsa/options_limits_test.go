@@ -168,6 +168,27 @@ func TestAssumeRoleChecksLengthsFirst(t *testing.T) {
 	})
 }
 
+func TestAssumeRoleRejectsInvalidIdentifiers(t *testing.T) {
+	_, pod := newPod(t)
+	p := newProvider(t, pod.Options)
+	for _, invalid := range []string{"", "x", "a b", "ähre", "4711\n"} {
+		for name, set := range map[string]func(*stscreds.AssumeRoleOptions){
+			"external ID":     func(o *stscreds.AssumeRoleOptions) { o.ExternalID = &invalid },
+			"source identity": func(o *stscreds.AssumeRoleOptions) { o.SourceIdentity = &invalid },
+		} {
+			_, err := p.AssumeRole("arn:aws:iam::444455556666:role/second", set)
+			require.ErrorIs(t, err, irsa.ErrNotConfigured, "%q", invalid)
+			require.ErrorContains(t, err, "the "+name+" has ")
+		}
+	}
+	for _, valid := range []string{"47", "Shop_4711+=,.@-"} {
+		_, err := p.AssumeRole("arn:aws:iam::444455556666:role/second", func(o *stscreds.AssumeRoleOptions) {
+			o.ExternalID, o.SourceIdentity = aws.String(valid+":/"), &valid
+		})
+		require.NoError(t, err)
+	}
+}
+
 type pointerTokens struct{ token tokenfile.Token }
 
 func (p *pointerTokens) Token(context.Context) (tokenfile.Token, error) { return p.token, nil }

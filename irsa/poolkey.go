@@ -52,11 +52,11 @@ type RoleOptions struct {
 // sts:TagSession if there are tags and sts:SetSourceIdentity if there is a source identity.
 type ChainedRole struct {
 	RoleARN           string
-	ExternalID        string            // required by the trust policy; at most 1,224 characters
+	ExternalID        string            // required by the trust policy; 2 to 1,224 letters, digits and the characters _+=,.@:/-
 	SessionName       string            // defaults to that of the predecessor
 	Tags              map[string]string // session tags, at most 50
 	TransitiveTagKeys []string          // tags inherited by subsequent roles, in no particular order
-	SourceIdentity    string            // at most 64 characters; inherited by subsequent roles
+	SourceIdentity    string            // 2 to 64 letters, digits and the characters _+=,.@-; inherited by subsequent roles
 	Policy            string            // a session policy in JSON
 	PolicyARNs        []string          // managed policies that restrict the session, in no particular order
 	Duration          time.Duration     // 15 minutes to 1 hour, in whole seconds; the default is 1 hour

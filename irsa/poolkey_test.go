@@ -38,8 +38,8 @@ func randomChain(random *rand.Rand) ([]irsa.ChainedRole, []string) {
 	for range 1 + random.IntN(3) {
 		r := irsa.ChainedRole{
 			RoleARN:           pick("arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b"),
-			ExternalID:        pick("", "", "1", "2;", "1:1"),
-			SourceIdentity:    pick("", "", "alice", "1", "1:1"),
+			ExternalID:        pick("", "", "11", "2:", "1:1"),
+			SourceIdentity:    pick("", "", "alice", "11", "1,1"),
 			SessionName:       pick("", "", "one"),
 			Policy:            pick("", "", "{}"),
 			PolicyARNs:        list("arn:aws:iam::111122223333:policy/a", "arn:aws:iam::111122223333:policy/b"),
@@ -150,7 +150,7 @@ func TestPoolAssumeRoleWithIncomparableOptions(t *testing.T) {
 				o.SerialNumber = aws.String("device")
 			},
 			"Client": func(o *stscreds.AssumeRoleOptions) { o.Client = client },
-			"empty":  func(o *stscreds.AssumeRoleOptions) { o.ExternalID = aws.String("") },
+			"empty":  func(o *stscreds.AssumeRoleOptions) { o.Policy = aws.String("") },
 			"twice": func(o *stscreds.AssumeRoleOptions) {
 				tag := types.Tag{Key: aws.String("team"), Value: aws.String("blue")}
 				o.Tags = []types.Tag{tag, tag}
@@ -184,14 +184,14 @@ func TestPoolRejectsInvalidChains(t *testing.T) {
 		many[fmt.Sprint(i)] = ""
 	}
 	for want, chain := range map[string][]irsa.ChainedRole{
-		"is not the ARN of an IAM role":       {{RoleARN: arn}, {RoleARN: "far"}},
-		"the maximum in a role chain":         {{RoleARN: arn, Duration: 2 * time.Hour}},
-		"the session name":                    {{RoleARN: arn, SessionName: "a b"}},
-		"the external ID has 2000 characters": {{RoleARN: arn, ExternalID: strings.Repeat("x", 2000)}},
-		"more than 16 roles":                  slices.Repeat([]irsa.ChainedRole{{RoleARN: arn}}, 17),
-		"more than 50 tags":                   {{RoleARN: arn, Tags: many}},
-		"more than 50 tags, transitive":       {{RoleARN: arn, TransitiveTagKeys: slices.Repeat([]string{"a"}, 51)}},
-		"more than 131072 bytes":              {{RoleARN: long}},
+		"is not the ARN of an IAM role":  {{RoleARN: arn}, {RoleARN: "far"}},
+		"the maximum in a role chain":    {{RoleARN: arn, Duration: 2 * time.Hour}},
+		"the session name":               {{RoleARN: arn, SessionName: "a b"}},
+		"the external ID has 2000 bytes": {{RoleARN: arn, ExternalID: strings.Repeat("x", 2000)}},
+		"more than 16 roles":             slices.Repeat([]irsa.ChainedRole{{RoleARN: arn}}, 17),
+		"more than 50 tags":              {{RoleARN: arn, Tags: many}},
+		"more than 50 tags, transitive":  {{RoleARN: arn, TransitiveTagKeys: slices.Repeat([]string{"a"}, 51)}},
+		"more than 131072 bytes":         {{RoleARN: long}},
 	} {
 		_, err := p.Provider(irsa.RoleOptions{RoleARN: roles[0].ARN(), Chain: chain})
 		require.ErrorIs(t, err, irsa.ErrNotConfigured, want)
