@@ -119,6 +119,9 @@ var policyRules = []rule{
 	},
 }
 
+// chainDenied is the advice for a chain that STS denies without a reason.
+const chainDenied = "an identity-based policy of {signer} needs the statement {grants}, and the trust policy of {role} the statement {statement}. If it has that statement with conditions, set the options ExternalID, SourceIdentity and Tags as these require"
+
 // accessRules apply to denied requests whose message does not name a policy type.
 var accessRules = []rule{
 	{
@@ -135,9 +138,15 @@ var accessRules = []rule{
 		source: "https://github.com/aws-actions/configure-aws-credentials/issues/54",
 	},
 	{
+		codes: []string{"AccessDenied"}, only: chained, when: func(f Facts) bool { return f.ExternalID != "" }, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "check the external ID, the caller's policy and the role's trust policy",
+		text:   chainDenied,
+		source: "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html",
+	},
+	{
 		codes: []string{"AccessDenied"}, only: chained, kind: ErrAccessDenied, heading: HeadingRoleChain,
 		fix:    "allow {action} in the caller's policy and the role's trust policy",
-		text:   "an identity-based policy of {signer} needs the statement {grants}, and the trust policy of {role} the statement {statement}. If it has that statement with conditions, set the options ExternalID, SourceIdentity and Tags as these require",
+		text:   chainDenied,
 		source: chainDocument,
 	},
 	{

@@ -2,7 +2,7 @@ package explain
 
 // Advice for an invalid session name in a role chain.
 const (
-	chainedNameFix  = "correct AssumeRoleOptions.RoleSessionName"
+	chainedNameFix  = "correct RoleSessionName of AssumeRole, or SessionName of ChainedRole"
 	chainedNameText = "correct AssumeRoleOptions.RoleSessionName (in a Pool, SessionName of ChainedRole): it must have 2 to 64 characters: letters, digits and the characters _+=,.@- (no spaces)"
 )
 
@@ -107,8 +107,8 @@ var settingRules = []rule{
 		text: "set Options.Duration=1h, the default and the maximum in role chains, or any whole number of seconds from 15 minutes to 12 hours",
 	},
 	{
-		heading: HeadingSessionPolicy, only: chained, fix: "correct or shorten AssumeRoleOptions.Policy and PolicyARNs",
-		text: "correct or shorten AssumeRoleOptions.Policy and AssumeRoleOptions.PolicyARNs. A long policy can be put into a managed policy, to be named in PolicyARNs",
+		heading: HeadingSessionPolicy, only: chained, fix: "correct or shorten Policy and PolicyARNs of the role in the chain",
+		text: "correct or shorten AssumeRoleOptions.Policy and AssumeRoleOptions.PolicyARNs (in a Pool, those of ChainedRole). A long policy can be put into a managed policy, to be named in PolicyARNs",
 	},
 	{
 		heading: HeadingSessionPolicy, phrases: []string{"in total"}, fix: "shorten Options.Policy, or pass fewer Options.PolicyARNs",
@@ -117,5 +117,5 @@ var settingRules = []rule{
 	{heading: HeadingSessionPolicy, fix: "correct or shorten the session policies", text: "correct or shorten Options.Policy and Options.PolicyARNs"},
 	{heading: HeadingTLS, fix: "correct AWS_CA_BUNDLE, or unset it", text: "set AWS_CA_BUNDLE to the path of a PEM file with CA certificates, or unset it if you use neither a private CA nor a TLS-intercepting proxy"},
 	{heading: HeadingTokenSource, fix: "correct the token source", text: "correct Options.Token or RoleOptions.Token"},
-	{heading: HeadingInvalidRequest, fix: "correct the options of AssumeRole", text: "correct the options that AssumeRole was called with"},
+	{heading: HeadingInvalidRequest, fix: "correct the options of AssumeRole or of ChainedRole", text: "correct the options that AssumeRole was called with, or in a Pool the ChainedRole"},
 }
