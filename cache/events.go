@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -158,8 +159,5 @@ func (e *events) write(l line) {
 	if e.follower != nil {
 		logger = e.follower.Logger()
 	}
-	if logger == nil {
-		logger = slog.Default()
-	}
-	logger.Log(context.Background(), l.level, l.message, l.args...)
+	cmp.Or(logger, slog.Default()).Log(context.Background(), l.level, l.message, l.args...)
 }
