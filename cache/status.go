@@ -77,11 +77,11 @@ func (s *snapshot) stateAt(now schedule.Moment) State {
 //   - [Expired] if the credentials have expired or were withdrawn
 //   - [Closed] if the Cache is closed; the error is [ErrClosed]
 //
-// A readiness probe must call Retrieve, with a short timeout, before Healthy: without valid
-// credentials, a failed attempt is retried only on demand, and a failing probe keeps callers away.
-// The probe may treat Stale as ready, because callers are not affected yet. Do not use Healthy in a
-// liveness probe, because a restart does not fix any of these errors and discards credentials that
-// are still valid.
+// A readiness probe must call Retrieve, with a short timeout, before Healthy. Without valid
+// credentials, attempts start only for callers, plus one after the last caller got its error, and a
+// failing probe keeps callers away. The probe may treat Stale as ready, because callers are not
+// affected yet. Do not use Healthy in a liveness probe, because a restart does not fix any of these
+// errors and discards credentials that are still valid.
 func (s Status) Healthy() error {
 	reason := "cache: refresh is failing"
 	switch {
@@ -128,6 +128,10 @@ func (e *Error) Error() string { return fmt.Sprintf("cache: no new credentials: 
 
 // Unwrap returns the error of the last attempt.
 func (e *Error) Unwrap() error { return e.Err }
+
+// RetryableError returns false. The SDK's service clients therefore do not retry a request that has no
+// credentials: the Cache retries, with a backoff of its own.
+func (e *Error) RetryableError() bool { return false }
 
 // problem returns the error of the last attempt if it failed, or otherwise the reason there are no
 // credentials. It returns nil if there are credentials, and before the first attempt.

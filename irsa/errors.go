@@ -195,5 +195,9 @@ func (e *Error) Is(target error) bool { return target == e.Kind }
 // error, but less often.
 func (e *Error) Permanent() bool { return e.Is(ErrClosed) || explain.Permanent(e) }
 
+// RetryableError returns false. The SDK's service clients therefore do not retry a request that has no
+// credentials: the Provider retries, with a backoff of its own.
+func (e *Error) RetryableError() bool { return false }
+
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.err }
