@@ -32,6 +32,8 @@ import (
 // files and profiles, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>, AWS_MAX_ATTEMPTS,
 // AWS_RETRY_MODE, AWS_DEFAULTS_MODE, and the settings for checksums, compression, clock skew and
 // account ID endpoints. To apply them, load the configuration and pass it to [Provider.Configure].
+// Options.Endpoint is only for the exchange. It is not the endpoint of an STS client that is created from
+// the configuration.
 func (p *Provider) AWSConfig() aws.Config {
 	cfg := aws.Config{
 		Region:        p.config.Region,
