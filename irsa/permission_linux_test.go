@@ -47,7 +47,7 @@ func TestErrorForUnreadableTokenAdvisesFSGroup(t *testing.T) {
 	require.NoError(t, err)
 	defer program.Close()
 	child.ExtraFiles = []*os.File{program} // the other user has no access to its directory
-	child.Env = append(b.pod.Environ(), childOutput+"="+filepath.Join(output, "text"))
+	child.Env = append(b.pod.Environ(), childOutput+"="+filepath.Join(output, "text"), "TMPDIR="+output)
 	log, err := child.CombinedOutput()
 	require.NoError(t, err, "%s", log)
 
