@@ -87,6 +87,7 @@ func TestOptionsPermanentMayPanicOrExitAfterTimeout(t *testing.T) {
 				defer cancel()
 				var failed *cache.Error
 				require.ErrorAs(t, c.Refresh(ctx), &failed)
+				synctest.Wait() // the slot is released after callers have the error
 				assert.Zero(t, l.Status().Running)
 			})
 		})
