@@ -4,6 +4,7 @@ package notify
 
 import (
 	"cmp"
+	"math"
 	"sync"
 )
 
@@ -18,7 +19,7 @@ type Queue[T any] struct {
 
 	mu       sync.Mutex
 	run      *run[T] // nil if there is nothing to deliver
-	reserved int     // see Reserve
+	reserved int32   // see Reserve
 	closed   bool    // see Close
 }
 
@@ -41,7 +42,7 @@ func (q *Queue[T]) Put(v T, deliver func(T)) {
 		go q.drain(q.run, deliver)
 	}
 	q.run.waiting = append(q.run.waiting, v)
-	excess := len(q.run.waiting) - cmp.Or(q.Capacity, DefaultCapacity) - q.reserved
+	excess := len(q.run.waiting) - cmp.Or(q.Capacity, DefaultCapacity) - int(q.reserved)
 	q.run.waiting = q.run.waiting[max(excess, 0):]
 }
 
@@ -50,7 +51,7 @@ func (q *Queue[T]) Put(v T, deliver func(T)) {
 func (q *Queue[T]) Reserve(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.reserved = n
+	q.reserved = int32(min(n, math.MaxInt32))
 }
 
 // Idle returns a channel that is closed when all values put into q have been delivered.
