@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -75,7 +76,7 @@ func (s followedSource) Completed(outcome follow.Outcome) {
 	s.provider.startWatch()
 	switch {
 	case outcome.Err == nil:
-		s.provider.shared.Store(nil) // no longer needed
+		s.provider.state.shared.Store(nil) // no longer needed
 		s.provider.derived.each(func(p *Provider) { p.cache.Wake() })
 	case s.provider.chain == nil: // an exchange of a token
 		s.provider.watch.pollNow()
@@ -111,8 +112,9 @@ func (s followedSource) Record(e cache.Event) {
 // attemptState is the state shared by a Provider's attempts and its methods.
 type attemptState struct {
 	exchange.State
-	keys  servedKeys
-	hosts hosts // the hosts that rejected keys
+	keys   servedKeys
+	hosts  hosts // the hosts that rejected keys
+	shared atomic.Pointer[sharedError]
 }
 
 // sessionName returns the session name, or "" if it is not known yet.

@@ -104,12 +104,12 @@ type sharedError struct {
 
 // sharedErrorOf returns the Error for an error of the cache. All callers get the same Error.
 func (p *Provider) sharedErrorOf(err *cache.Error) *Error {
-	last := p.shared.Load()
+	last := p.state.shared.Load()
 	if last != nil && last.of == err {
 		return last.err
 	}
 	made := &sharedError{err, p.errorOf(err)}
-	if !p.shared.CompareAndSwap(last, made) { // lost the race to a concurrent call
+	if !p.state.shared.CompareAndSwap(last, made) { // lost the race to a concurrent call
 		return p.sharedErrorOf(err)
 	}
 	return made.err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,8 +28,6 @@ type Provider struct {
 	member  *evict.Member[*Provider] // nil if it is not shared by a Pool
 	chain   *chainExchange           // nil for a web identity
 	derived derivedProviders         // Providers whose source is this Provider
-
-	shared atomic.Pointer[sharedError]
 }
 
 // New returns a Provider for the role specified by the environment and the options. It validates them,
