@@ -32,7 +32,7 @@ func callService(ctx context.Context, credentials aws.CredentialsProvider) error
 // The Provider has a backoff of its own. A retry of the SDK would only delay the error, use up the client's
 // quota of retries, and hide the error if the context ends during its backoff.
 func TestErrorIsNotRetriedByServiceClients(t *testing.T) {
-	for name, fault := range map[string]irsatest.Fault{"throttled": irsatest.Throttling, "reset": irsatest.Reset, "failed": irsatest.InternalFailure} {
+	for name, fault := range map[string]irsatest.Fault{"throttled": irsatest.Throttling, "reset": irsatest.Reset} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				k, pod := newPod(t)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -122,13 +121,6 @@ func CheckClient(client stscreds.AssumeRoleAPIClient) error {
 // and digits.
 const externalIDSymbols = "_+=,.@:/-"
 
-// isIdentifier reports whether s is nil, or consists of 2 to longest letters, digits and symbols.
-func isIdentifier(s *string, longest int, symbols string) bool {
-	return s == nil || len(*s) >= 2 && len(*s) <= longest && !strings.ContainsFunc(*s, func(r rune) bool {
-		return !isAlphanumeric(r) && !strings.ContainsRune(symbols, r)
-	})
-}
-
 // validateChainOptions checks the options specific to role chains against the limits in the
 // AssumeRole API reference.
 func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
@@ -136,9 +128,9 @@ func validateChainOptions(o *stscreds.AssumeRoleOptions) error {
 	switch {
 	case len(o.Tags) > MaxTags || len(o.TransitiveTagKeys) > MaxTags:
 		return fmt.Errorf("there are %d session tags and %d transitive tag keys; STS accepts at most %d", len(o.Tags), len(o.TransitiveTagKeys), MaxTags)
-	case !isIdentifier(o.ExternalID, maxExternalID, externalIDSymbols):
+	case o.ExternalID != nil && !isIdentifier(*o.ExternalID, maxExternalID, externalIDSymbols):
 		return fmt.Errorf("the external ID has %d bytes; STS accepts 2 to %d letters, digits and the characters %s", len(*o.ExternalID), maxExternalID, externalIDSymbols)
-	case !isIdentifier(o.SourceIdentity, maxSourceIdentity, sessionNameSymbols):
+	case o.SourceIdentity != nil && !isIdentifier(*o.SourceIdentity, maxSourceIdentity, sessionNameSymbols):
 		return fmt.Errorf("the source identity has %d bytes; STS accepts 2 to %d letters, digits and the characters %s", len(*o.SourceIdentity), maxSourceIdentity, sessionNameSymbols)
 	case len(aws.ToString(o.SerialNumber)) > maxSerialNumber:
 		return fmt.Errorf("the serial number has %d characters; STS accepts at most %d", len(*o.SerialNumber), maxSerialNumber)

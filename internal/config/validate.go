@@ -83,8 +83,16 @@ func isRegionName(text string) bool {
 
 // isName reports whether text consists only of characters that IAM allows in role names, which are the
 // same as in session names.
-func isName(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return !isInSessionName(r) })
+func isName(text string) bool { return consistsOf(text, sessionNameSymbols) }
+
+// isIdentifier reports whether text consists of 2 to longest ASCII letters, digits and symbols.
+func isIdentifier(text string, longest int, symbols string) bool {
+	return len(text) >= 2 && len(text) <= longest && consistsOf(text, symbols)
+}
+
+// consistsOf reports whether text consists only of ASCII letters, digits and symbols.
+func consistsOf(text, symbols string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune(symbols, r) })
 }
 
 func isAlphanumeric(r rune) bool {
@@ -93,8 +101,7 @@ func isAlphanumeric(r rune) bool {
 
 // validateSessionName checks a session name. An empty name is valid, because the default applies.
 func validateSessionName(name string) error {
-	invalid := len(name) < 2 || len(name) > MaxSessionName || !isName(name)
-	if name != "" && invalid {
+	if name != "" && !isIdentifier(name, MaxSessionName, sessionNameSymbols) {
 		return fmt.Errorf("the session name %s must have 2 to 64 characters: letters, digits and _+=,.@- (no spaces)", explain.Quote(name))
 	}
 	return nil

@@ -155,7 +155,7 @@ func (r *response) http(request *http.Request, body []byte, confirmed bool) *htt
 	if confirmed && !r.date.IsZero() {
 		header.Set("Date", r.date.UTC().Format(http.TimeFormat))
 	}
-	var content io.ReadCloser = http.NoBody // of every successful response
+	var content io.ReadCloser = http.NoBody // setResult fills in a successful result
 	if len(body) > 0 {
 		content = io.NopCloser(bytes.NewReader(body))
 	}
