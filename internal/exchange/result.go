@@ -1,9 +1,7 @@
 package exchange
 
 import (
-	"bufio"
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -28,51 +26,24 @@ type result struct {
 	user        types.AssumedRoleUser // or the caller, which has only an ARN
 }
 
-// parseResult reads the result from a document, ignoring other elements. If there is an error, the
-// result contains what precedes it.
-func parseResult(document io.Reader) (result, error) {
-	var r result
-	decoder := xml.NewDecoder(bufio.NewReaderSize(document, 512))
-	open, text := []string{""}, []byte(nil) // the names of the open elements, and the text of the last one
-	for {
-		token, err := decoder.Token()
-		switch t := token.(type) {
-		case xml.StartElement:
-			open, text = append(open, t.Name.Local), text[:0]
-		case xml.CharData:
-			text = append(text, t...)
-		case xml.EndElement:
-			open = open[:len(open)-1]
-			err = r.set(open[len(open)-1]+">"+t.Name.Local, text)
-			text = text[:0]
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return r, nil
-		case err != nil:
-			return r, err
-		}
-	}
-}
-
 // set sets the field for an element. path is the name of its parent and its own, as in
-// "Credentials>AccessKeyId".
-func (r *result) set(path string, text []byte) error {
+// "Credentials>AccessKeyId". The result does not keep the rest of the document in memory.
+func (r *result) set(path, text string) error {
 	switch path {
 	case "Credentials>AccessKeyId":
-		r.credentials.AccessKeyId = aws.String(string(text))
+		r.credentials.AccessKeyId = aws.String(strings.Clone(text))
 	case "Credentials>SecretAccessKey":
-		r.credentials.SecretAccessKey = aws.String(string(text))
+		r.credentials.SecretAccessKey = aws.String(strings.Clone(text))
 	case "Credentials>SessionToken":
-		r.credentials.SessionToken = aws.String(string(text))
+		r.credentials.SessionToken = aws.String(strings.Clone(text))
 	case "Credentials>Expiration":
-		t, err := smithytime.ParseDateTime(string(text))
+		t, err := smithytime.ParseDateTime(text)
 		r.credentials.Expiration = &t
 		return err
 	case "AssumedRoleUser>Arn", "GetCallerIdentityResult>Arn":
-		r.user.Arn = aws.String(string(text))
+		r.user.Arn = aws.String(strings.Clone(text))
 	case "AssumedRoleUser>AssumedRoleId":
-		r.user.AssumedRoleId = aws.String(string(text))
+		r.user.AssumedRoleId = aws.String(strings.Clone(text))
 	}
 	return nil
 }
@@ -97,7 +68,8 @@ var (
 // request ID is removed if it repeats the new keys, because the SDK's spans contain it.
 func (r *response) readResult(body io.ReadCloser) {
 	limited := &errorReader{reader: http.MaxBytesReader(nil, body, maxReply)}
-	read, err := parseResult(limited)
+	document, _ := io.ReadAll(limited) // limited keeps the error
+	read, err := parseResult(string(document))
 	if err == nil {
 		r.result = read
 	}
