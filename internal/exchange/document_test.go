@@ -34,7 +34,7 @@ const documentOfSTS = `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.ama
 `
 
 func TestParsePlainReadsDocumentOfSTS(t *testing.T) {
-	r, ok := parsePlain(documentOfSTS)
+	r, ok := parsePlain([]byte(documentOfSTS))
 	require.True(t, ok)
 	assert.Equal(t, "ASgeIAIOSFODNN7EXAMPLE", aws.ToString(r.credentials.AccessKeyId))
 	assert.Equal(t, "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY", aws.ToString(r.credentials.SecretAccessKey))
@@ -52,7 +52,7 @@ func TestParsePlainRejectsOtherForms(t *testing.T) {
 		"<Credentials><Expiration>soon</Expiration></Credentials>",
 		strings.Repeat("<A>", 100) + strings.Repeat("</A>", 99),
 	} {
-		_, ok := parsePlain(document)
+		_, ok := parsePlain([]byte(document))
 		assert.False(t, ok, document)
 	}
 }
@@ -62,22 +62,22 @@ func FuzzParsePlain(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, document string) {
-		plain, ok := parsePlain(document)
+		plain, ok := parsePlain([]byte(document))
 		if !ok {
 			return
 		}
-		complete, err := parseXML(document)
+		complete, err := parseXML([]byte(document))
 		require.NoError(t, err)
 		require.Equal(t, complete, plain)
 	})
 }
 
 func BenchmarkParseResult(b *testing.B) {
-	for name, parse := range map[string]func(string) (result, error){"parseResult": parseResult, "encoding/xml": parseXML} {
+	for name, parse := range map[string]func([]byte) (result, error){"parseResult": parseResult, "encoding/xml": parseXML} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				_, err := parse(documentOfSTS)
+				_, err := parse([]byte(documentOfSTS))
 				require.NoError(b, err)
 			}
 		})

@@ -91,7 +91,7 @@ func (c recorder) Do(request *http.Request) (*http.Response, error) {
 	r.date = DateOf(response.Header)
 	r.retryAfter = schedule.ParseRetryAfter(response.Header.Get("X-Amz-Retry-After"))
 	if r.succeeded() {
-		if r.readResult(body); r.bodyErr != nil {
+		if r.readResult(body, response.ContentLength); r.bodyErr != nil {
 			return nil, r.bodyErr
 		}
 		return r.http(request, nil, r.isDateOfSTS()), nil

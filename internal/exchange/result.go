@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,24 +27,24 @@ type result struct {
 	user        types.AssumedRoleUser // or the caller, which has only an ARN
 }
 
-// set sets the field for an element. path is the name of its parent and its own, as in
-// "Credentials>AccessKeyId". The result does not keep the rest of the document in memory.
-func (r *result) set(path, text string) error {
-	switch path {
+// set sets the field for an element, given its text, its name and the name of the element that
+// contains it.
+func (r *result) set(parent, name, text []byte) error {
+	switch string(parent) + ">" + string(name) {
 	case "Credentials>AccessKeyId":
-		r.credentials.AccessKeyId = aws.String(strings.Clone(text))
+		r.credentials.AccessKeyId = aws.String(string(text))
 	case "Credentials>SecretAccessKey":
-		r.credentials.SecretAccessKey = aws.String(strings.Clone(text))
+		r.credentials.SecretAccessKey = aws.String(string(text))
 	case "Credentials>SessionToken":
-		r.credentials.SessionToken = aws.String(strings.Clone(text))
+		r.credentials.SessionToken = aws.String(string(text))
 	case "Credentials>Expiration":
-		t, err := smithytime.ParseDateTime(text)
+		t, err := smithytime.ParseDateTime(string(text))
 		r.credentials.Expiration = &t
 		return err
 	case "AssumedRoleUser>Arn", "GetCallerIdentityResult>Arn":
-		r.user.Arn = aws.String(strings.Clone(text))
+		r.user.Arn = aws.String(string(text))
 	case "AssumedRoleUser>AssumedRoleId":
-		r.user.AssumedRoleId = aws.String(strings.Clone(text))
+		r.user.AssumedRoleId = aws.String(string(text))
 	}
 	return nil
 }
@@ -64,12 +65,15 @@ var (
 	errRepeated = fmt.Errorf("the response contains a secret of the request: %w", explain.ErrNotSTS)
 )
 
-// readResult reads the body of a successful response. The result is empty if the body is not XML. The
-// request ID is removed if it repeats the new keys, because the SDK's spans contain it.
-func (r *response) readResult(body io.ReadCloser) {
+// readResult reads the body of a successful response. length is its length, or negative if unknown. The
+// result is empty if the body is not XML. The request ID is removed if it repeats the new keys, because
+// the SDK's spans contain it.
+func (r *response) readResult(body io.ReadCloser, length int64) {
 	limited := &errorReader{reader: http.MaxBytesReader(nil, body, maxReply)}
-	document, _ := io.ReadAll(limited) // limited keeps the error
-	read, err := parseResult(string(document))
+	var document bytes.Buffer
+	document.Grow(int(min(max(length, 0), maxReply)) + bytes.MinRead)
+	_, _ = document.ReadFrom(limited) // limited records the error
+	read, err := parseResult(document.Bytes())
 	if err == nil {
 		r.result = read
 	}
