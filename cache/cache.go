@@ -46,7 +46,7 @@ func New(source aws.CredentialsProvider, optFns ...func(*Options)) *Cache {
 	}
 	opts.setDefaults()
 	c := &Cache{source: source, opts: opts, events: newEvents(source, opts), base: time.Now(), random: rand.Float64,
-		scheduler: scheduler{lastReplace: schedule.Never(), minTTLs: schedule.MinTTLs{}}}
+		scheduler: scheduler{lastReplace: schedule.Never()}}
 	c.store(newSnapshot(empty))
 	return c
 }

@@ -3,13 +3,16 @@ package schedule
 import "time"
 
 // MinTTLs counts the views of a Cache by their minimum TTL, in whole seconds. This limits the number
-// of entries even if callers compute each minimum.
+// of entries even if callers compute each minimum. The zero value is empty.
 type MinTTLs map[time.Duration]int
 
 // Add adds n views with the minimum TTL d, or removes -n of them if n is negative.
-func (m MinTTLs) Add(d time.Duration, n int) {
-	if m[d] += n; m[d] == 0 {
-		delete(m, d)
+func (m *MinTTLs) Add(d time.Duration, n int) {
+	if *m == nil {
+		*m = MinTTLs{}
+	}
+	if (*m)[d] += n; (*m)[d] == 0 {
+		delete(*m, d)
 	}
 }
 
