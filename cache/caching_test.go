@@ -168,6 +168,25 @@ func TestCacheKeepsCredentialsWithLaterExpiry(t *testing.T) {
 	}
 }
 
+// The source corrects the expiry of credentials that it has returned before.
+func TestCacheUsesEarlierExpiryOfSameCredentials(t *testing.T) {
+	for _, corrected := range []time.Duration{50 * time.Minute, 30 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &source{lifetime: time.Hour}
+			c := newCache(t, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+				creds, err := s.Retrieve(ctx)
+				creds.AccessKeyID = "AK1"
+				return creds, err
+			}))
+			retrieve(t, c)
+			s.lifetime = corrected
+			require.NoError(t, c.Refresh(t.Context()))
+			assert.Less(t, time.Until(retrieve(t, c).Expires), corrected)
+			assert.Equal(t, cache.Fresh, c.Status().State)
+		})
+	}
+}
+
 func TestCacheReplacesKeptCredentialsAtEndOfServing(t *testing.T) {
 	for _, before := range []time.Duration{4 * time.Second, 100 * time.Millisecond} { // before it, shorter-lived ones were returned
 		synctest.Test(t, func(t *testing.T) {

@@ -54,7 +54,7 @@ type Options struct {
 
 	// Observe, if non-nil, is called after each attempt and each time credentials are withdrawn. It
 	// is not called if an attempt changed nothing because the source returned the served
-	// credentials again, or credentials that expire sooner.
+	// credentials again, or others that expire sooner.
 	//
 	// Calls are made one at a time and in order, in a separate goroutine, so a slow Observe does
 	// not delay callers or attempts. If it blocks, only the newest 64 pending events are kept.

@@ -112,9 +112,10 @@ func (s *snapshot) expiry() schedule.Moment { return s.received.Add(s.lifetime) 
 const rounding = 2 * time.Second
 
 // expiresBefore reports whether the credentials of s expire before those of other. It returns false
-// if other is no longer served.
+// if other is no longer served or has the same access key, because a source can correct the expiry
+// of its credentials.
 func (s *snapshot) expiresBefore(other *snapshot, now schedule.Moment) bool {
-	return s.creds.CanExpire && other.creds.CanExpire && other.serves(now, 0) &&
+	return s.creds.CanExpire && other.creds.CanExpire && s.creds.AccessKeyID != other.creds.AccessKeyID && other.serves(now, 0) &&
 		s.expiry().Until(now)+rounding < other.expiry().Until(now)
 }
 
