@@ -111,11 +111,14 @@ func TestDiagnoseOfTokenFuncDoesNotMentionFiles(t *testing.T) {
 	}
 }
 
-// The probe is a GET request, which a proxy can answer from its cache.
+// The probe is a GET request, which a proxy can answer from its cache. A proxy can also replace the Date
+// of every response.
 func TestDiagnoseIgnoresDateThatIsNotFromSTS(t *testing.T) {
 	for name, header := range map[string]func(http.Header){
 		"from a cache": func(h http.Header) { h.Set("Date", date(-time.Hour)); h.Set("Age", "3600") },
 		"two Dates":    func(h http.Header) { h["Date"] = []string{date(-time.Hour), date(0)} },
+		"slow proxy":   func(h http.Header) { h.Set("Date", date(-time.Hour)) },
+		"fast proxy":   func(h http.Header) { h.Set("Date", date(time.Minute)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

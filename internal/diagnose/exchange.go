@@ -67,7 +67,7 @@ func (d *diagnosis) align(timedOut bool) {
 // settle revises earlier checks after a successful exchange. Failed checks become warnings, and
 // warnings that are irrelevant for a server other than AWS, or for an OIDC provider with a different
 // client ID, are cleared. If STS accepted a token that the node considers invalid, the advice is to
-// correct the node's clock.
+// correct the node's clock. If a proxy replaces the Date header, the clock cannot be checked.
 func (d *diagnosis) settle() {
 	for i := range d.result.Checks {
 		c := &d.result.Checks[i]
@@ -78,6 +78,8 @@ func (d *diagnosis) settle() {
 		case c.Name == nameLifetime && c.Status == Failed:
 			c.Status, c.Advice, c.Link = Warned, setClock, explain.HeadingClock.Link()
 			c.Detail += " by this node's clock, but the exchange succeeded"
+		case c.Name == nameClock && d.exchange.ForeignDate.Load() && d.facts(nil, nil).IsAWS():
+			*c = Check{Name: nameClock, Status: Skipped, Detail: foreignDate}
 		case c.Status == Failed && slices.Contains([]string{nameRole, nameClaims, nameAudience, nameNameResolution, nameConnection, nameTLS, nameAnswer}, c.Name):
 			c.Status = Warned
 			c.Detail += ", but the exchange succeeded"

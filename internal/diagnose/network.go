@@ -148,8 +148,13 @@ func (d *diagnosis) checkResult(p *probe) {
 	}
 }
 
-// setClock is the advice for a wrong clock on the node.
-const setClock = "set the clock of this node (for example with chronyc makestep), and check its time synchronization"
+// setClock is the advice for a wrong clock on the node, and foreignDate the reason if the clock cannot
+// be checked.
+const (
+	setClock = "set the clock of this node (for example with chronyc makestep), and check its time synchronization"
+
+	foreignDate = "the Date header in the response is not from STS"
+)
 
 // checkClock compares the node's clock with that of STS. Services reject requests signed by a clock
 // that is off by more than 5 minutes.
@@ -157,7 +162,7 @@ const setClock = "set the clock of this node (for example with chronyc makestep)
 func (d *diagnosis) checkClock(p *probe) {
 	switch {
 	case p.date.IsZero() && p.hasDate:
-		d.skip(nameClock, "the Date header in the response is not from STS")
+		d.skip(nameClock, foreignDate)
 		return
 	case p.date.IsZero():
 		d.skip(nameClock, "no Date header in the response")

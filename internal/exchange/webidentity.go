@@ -25,6 +25,7 @@ type State struct {
 	NewestToken atomic.Pointer[tokenfile.Token]
 
 	NeverRenewed atomic.Bool // the file of the last rejected token is not a link into a projected volume
+	ForeignDate  atomic.Bool // the Date of the last successful response was not set by STS
 }
 
 // WebIdentity exchanges tokens for the credentials of one role.
@@ -98,6 +99,7 @@ func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds 
 		return aws.Credentials{}, errNoResult
 	}
 	r := recorded.with(out.Credentials)
+	x.ForeignDate.Store(!r.date.IsZero() && !r.isDateOfSTS())
 	creds, err = r.credentials(x.Config.RoleARN, out.Credentials, out.AssumedRoleUser, received)
 	if err != nil {
 		return aws.Credentials{}, r.unusable(err)
