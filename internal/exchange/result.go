@@ -32,20 +32,36 @@ type result struct {
 func (r *result) set(parent, name, text []byte) error {
 	switch string(parent) + ">" + string(name) {
 	case "Credentials>AccessKeyId":
-		r.credentials.AccessKeyId = aws.String(string(text))
+		return setOnce(&r.credentials.AccessKeyId, text)
 	case "Credentials>SecretAccessKey":
-		r.credentials.SecretAccessKey = aws.String(string(text))
+		return setOnce(&r.credentials.SecretAccessKey, text)
 	case "Credentials>SessionToken":
-		r.credentials.SessionToken = aws.String(string(text))
+		return setOnce(&r.credentials.SessionToken, text)
 	case "Credentials>Expiration":
 		t, err := smithytime.ParseDateTime(string(text))
+		if r.credentials.Expiration != nil {
+			err = errTwice
+		}
 		r.credentials.Expiration = &t
 		return err
 	case "AssumedRoleUser>Arn", "GetCallerIdentityResult>Arn":
-		r.user.Arn = aws.String(string(text))
+		return setOnce(&r.user.Arn, text)
 	case "AssumedRoleUser>AssumedRoleId":
-		r.user.AssumedRoleId = aws.String(string(text))
+		return setOnce(&r.user.AssumedRoleId, text)
 	}
+	return nil
+}
+
+// errTwice is the error for a response with two values of a field, because a mixture of two sets of
+// keys is unusable.
+var errTwice = errors.New("the response contains an element twice")
+
+// setOnce sets a field that is not set yet.
+func setOnce(field **string, text []byte) error {
+	if *field != nil {
+		return errTwice
+	}
+	*field = aws.String(string(text))
 	return nil
 }
 

@@ -61,6 +61,8 @@ func TestRetrieveRejectsNonXMLResponse(t *testing.T) {
 		strings.Replace(document, "secret", "&secret;", 1), strings.Replace(document, "secret", "secret\xff", 1),
 		`<?xml version="1.0" encoding="a"?>` + document, `<?xml version="2"?>` + document,
 		strings.Replace(document, "<Expiration>", "<Expiration>in ", 1),
+		strings.Replace(document, "</Credentials>", "</Credentials><Credentials><AccessKeyId>ASIAOTHER</AccessKeyId></Credentials>", 1),
+		strings.Replace(document, "<Expiration>", "<Expiration>2000-01-01T00:00:00Z</Expiration><Expiration>", 1),
 	} {
 		_, err := exchangeAt(t, "https://sts.example", answering(document))
 		assert.EqualError(t, err, "the response contains no credentials: it is not from STS", document)
