@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/stretchr/testify/assert"
@@ -79,6 +80,25 @@ func TestTransportRecoversPanicOfDialFunction(t *testing.T) {
 		_, err := exchangeAt(t, "https://sts.example", base)
 		require.ErrorContains(t, err, "the dial function panicked: "+want)
 		require.ErrorIs(t, err, explain.ErrPanic)
+	}
+}
+
+// net.Dialer reaches the next address of a host only if it knows how much time there is.
+func TestTransportDialsUntilDeadlineOfRequest(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	end, _ := ctx.Deadline()
+	for want, ctx := range map[time.Time]context.Context{end.Add(dialGrace): ctx, {}: t.Context()} {
+		var dialed time.Time
+		base := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				dialed, _ = ctx.Deadline()
+				return nil, io.ErrUnexpectedEOF
+			}
+		})
+		_, err := exchangeOf(t, "https://sts.example", &config.Shared{HTTPClient: base}, 0).Retrieve(ctx)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		assert.Equal(t, want, dialed)
 	}
 }
 

@@ -58,7 +58,7 @@ func newTransport(base *http.Transport, conns int) *transport {
 		base.TLSClientConfig.NextProtos = nil
 	}
 	base.MaxResponseHeaderBytes = maxHeader
-	limitReads(base)
+	limitConnections(base)
 	if base.IdleConnTimeout <= 0 || base.IdleConnTimeout > idleTimeout {
 		base.IdleConnTimeout = idleTimeout
 	}
@@ -84,7 +84,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	host := request.URL.Host
 	inner := t.forHost(host)
-	response, err := inner.RoundTrip(request)
+	response, err := inner.RoundTrip(withDialDeadline(request))
 	if err != nil {
 		t.remove(host, inner)
 		return nil, err
