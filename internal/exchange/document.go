@@ -78,8 +78,8 @@ func parsePlain(document []byte) (r result, ok bool) {
 // hasSpecial reports whether document contains XML markup other than tags, or anything but printable
 // ASCII characters and line breaks.
 func hasSpecial(document []byte) bool {
-	for i := range len(document) {
-		if c := document[i]; c == '&' || c == ']' || c > '~' || c < ' ' && c != '\n' {
+	for _, c := range document {
+		if c == '&' || c == ']' || c > '~' || c < ' ' && c != '\n' {
 			return true
 		}
 	}
