@@ -191,7 +191,7 @@ func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInp
 	x.SessionName.Store(&name)
 	input.RoleSessionName = aws.String(name.Value())
 	x.signedWith = source.AccessKeyID
-	return x.source.client.AssumeRole(ctx, x.config, input, exchange.Signer{Credentials: source, Sources: x.source.ProviderSources()})
+	return x.source.client.AssumeRole(ctx, x.config, &x.State, input, exchange.Signer{Credentials: source, Sources: x.source.ProviderSources()})
 }
 
 // sourceError is the error of an attempt that fails because the source Provider has no credentials.

@@ -205,7 +205,7 @@ func TestRetrieveRejectsUnprintableKeys(t *testing.T) {
 		c := config.Config{RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Shared: &config.Shared{}, Endpoint: &smithyendpoints.Endpoint{URI: *u}}
 		input := &sts.AssumeRoleInput{RoleArn: aws.String(c.RoleARN), RoleSessionName: aws.String("session"), DurationSeconds: aws.Int32(3600)}
 		source := Signer{Credentials: aws.Credentials{AccessKeyID: "ASIASOURCE", SecretAccessKey: "source-secret-key", SessionToken: "source"}}
-		_, err = NewClient(&c, 0).AssumeRole(t.Context(), &c, input, source)
+		_, err = NewClient(&c, 0).AssumeRole(t.Context(), &c, new(State), input, source)
 		assert.ErrorIs(t, err, errUnusable, keys)
 	}
 }

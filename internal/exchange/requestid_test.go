@@ -39,7 +39,7 @@ func TestRetrieveErrorForUnusableSuccessHasRequestID(t *testing.T) {
 				c := config.Config{RoleARN: "arn:aws:iam::111122223333:role/r", Region: "us-west-2", Shared: shared}
 				input := &sts.AssumeRoleInput{RoleArn: aws.String(c.RoleARN), RoleSessionName: aws.String("session"), DurationSeconds: aws.Int32(3600)}
 				source := Signer{Credentials: aws.Credentials{AccessKeyID: "ASIASOURCE", SecretAccessKey: "source-secret-key", SessionToken: "source"}}
-				_, err = NewClient(&c, 0).AssumeRole(t.Context(), &c, input, source)
+				_, err = NewClient(&c, 0).AssumeRole(t.Context(), &c, new(State), input, source)
 			} else {
 				_, err = exchangeWith(t, config.Config{Region: "us-west-2", Shared: shared})
 			}

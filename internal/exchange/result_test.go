@@ -147,3 +147,38 @@ func TestClientRedactsResultThatRepeatsSecret(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "arn:"+redacted, name)
 }
+
+// A gateway can respond with a part of an earlier response.
+func TestClientRedactsKeysOfLastResponse(t *testing.T) {
+	const secret, session = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", "IQoJb3JpZ2luX2VjEXAMPLETOKEN"
+	failing := false
+	gateway := client(func(r *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		document := success(goodARN, secret, session)
+		if strings.Contains(string(body), "Action=AssumeRole&") {
+			document = strings.ReplaceAll(document, "RoleWithWebIdentity", "Role")
+		}
+		response, err := answering(document).Do(r)
+		if failing {
+			document = "<Error><Code>AccessDenied</Code><Message>" + secret + " " + session + "</Message></Error>"
+			response.StatusCode, response.Body = http.StatusForbidden, io.NopCloser(strings.NewReader(document))
+		}
+		return response, err
+	})
+	x := exchangeOf(t, "https://sts.example", &config.Shared{HTTPClient: gateway}, 0)
+	signer := Signer{Credentials: aws.Credentials{AccessKeyID: "ASIASOURCE", SecretAccessKey: "source-secret-key"}}
+	state := &State{}
+	input := &sts.AssumeRoleInput{RoleArn: &x.Config.RoleARN, RoleSessionName: aws.String("session"), DurationSeconds: aws.Int32(3600)}
+	for _, failing = range []bool{false, true} {
+		_, first := x.Retrieve(t.Context())
+		_, chained := x.Client.AssumeRole(t.Context(), x.Config, state, input, signer)
+		for _, err := range []error{first, chained} {
+			if failing {
+				assert.EqualError(t, err, "AccessDenied: [redacted] [redacted] (HTTP 403)")
+			} else {
+				require.NoError(t, err)
+			}
+		}
+	}
+}

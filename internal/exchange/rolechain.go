@@ -27,10 +27,10 @@ func (s Signer) Retrieve(context.Context) (aws.Credentials, error) { return s.Cr
 // ProviderSources returns the sources.
 func (s Signer) ProviderSources() []aws.CredentialSource { return s.Sources }
 
-// AssumeRole makes a single request for credentials of the role in cfg. It converts the expiry in the
-// response to the local clock.
-func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.AssumeRoleInput, signer Signer) (out *sts.AssumeRoleOutput, err error) {
-	secrets := secrets{signer.Credentials.SecretAccessKey, signer.Credentials.SessionToken}
+// AssumeRole makes a single request for credentials of the role in cfg, whose State is state. It
+// converts the expiry in the response to the local clock.
+func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, state *State, input *sts.AssumeRoleInput, signer Signer) (out *sts.AssumeRoleOutput, err error) {
+	secrets := append(secrets{signer.Credentials.SecretAccessKey, signer.Credentials.SessionToken}, state.lastIssued()...)
 	defer secrets.recoverPanic("the STS client", &err)
 	growStack()
 	signed := func(o *sts.Options) { o.Credentials = signer }
@@ -40,7 +40,11 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, input *sts.
 	if err != nil {
 		return nil, c.failure(recorded.last(), err)
 	}
-	return recorded.assumed(cfg.RoleARN, out, received)
+	out, err = recorded.assumed(cfg.RoleARN, out, received)
+	if err == nil {
+		state.setIssued(*out.Credentials.SecretAccessKey, *out.Credentials.SessionToken)
+	}
+	return out, err
 }
 
 // assumed returns a copy of out with the expiry of its credentials on the local clock. It returns an

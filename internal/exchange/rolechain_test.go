@@ -79,7 +79,7 @@ func TestClientDoesNotLogSigning(t *testing.T) {
 			_, err := NewCheckedClient(api, *input.RoleArn).AssumeRole(t.Context(), input)
 			require.NoError(t, err)
 			c := config.Config{RoleARN: *input.RoleArn, Region: "us-west-2", Shared: &config.Shared{STS: api}}
-			_, err = NewClient(&c, 0).AssumeRole(t.Context(), &c, input, signer)
+			_, err = NewClient(&c, 0).AssumeRole(t.Context(), &c, new(State), input, signer)
 			require.NoError(t, err)
 			assert.Empty(t, log.String(), "%T", api)
 		}

@@ -26,6 +26,24 @@ type State struct {
 
 	NeverRenewed atomic.Bool // the file of the last rejected token is not a link into a projected volume
 	ForeignDate  atomic.Bool // the Date of the last successful response was not set by STS
+
+	issued atomic.Pointer[issuedKeys] // in the last response; a pointer, so that printers show only its address
+}
+
+// issuedKeys are the secret key and the session token in a response.
+type issuedKeys [2]string
+
+// setIssued records the keys in a response.
+func (s *State) setIssued(secretKey, sessionToken string) {
+	s.issued.Store(&issuedKeys{secretKey, sessionToken})
+}
+
+// lastIssued returns the keys in the last response, if any. A later response can repeat them.
+func (s *State) lastIssued() secrets {
+	if keys := s.issued.Load(); keys != nil {
+		return keys[:]
+	}
+	return nil
 }
 
 // WebIdentity exchanges tokens for the credentials of one role.
@@ -87,7 +105,7 @@ func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds 
 		x.NewestToken.Store(&token)
 	}
 	text := token.Reveal()
-	secrets := secretsIn(text)
+	secrets := append(secretsIn(text), x.lastIssued()...)
 	defer secrets.recoverPanic("the STS client", &err)
 	recorded := newRecording(x.Config, x.Config.Lifetime(), secrets)
 	out, err := x.Client.api.AssumeRoleWithWebIdentity(ctx, x.input(text, token.Claims()), x.Client.singleRequest(recorded))
@@ -104,6 +122,7 @@ func (x *WebIdentity) assume(ctx context.Context, token tokenfile.Token) (creds 
 	if err != nil {
 		return aws.Credentials{}, r.unusable(err)
 	}
+	x.setIssued(creds.SecretAccessKey, creds.SessionToken)
 	creds.Source = stscreds.WebIdentityProviderName
 	return creds, nil
 }
