@@ -132,6 +132,7 @@ func setups() []setup {
 		}, heading: "access-denied", first: "trust-policy"},
 		{name: "throttled", broken: "STS throttles", breaks: fault(irsatest.Throttling), heading: "throttled", first: "exchange"},
 		{name: "gateway-limit", broken: "a gateway limits the requests", breaks: answering(429, "local_rate_limited"), heading: "throttled", first: "exchange", warned: "answer"},
+		{name: "gateway-failure", broken: "a gateway does not reach STS", breaks: answering(503, "no healthy upstream"), heading: "sts-unavailable", first: "exchange", warned: "answer"},
 		{name: "max-session-duration", broken: "the role does not allow 12 hours", breaks: option(func(o *irsa.Options) { o.Duration = 12 * time.Hour }), heading: "session-duration", first: "exchange"},
 		{name: "role-chaining", broken: "a server reports role chaining", breaks: answering(400, errorXML("ValidationError",
 			"The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")), heading: "session-duration", first: "exchange"},

@@ -142,7 +142,7 @@ func (d *diagnosis) checkResult(p *probe) {
 		d.pass(nameAnswer, "STS responds")
 	case d.facts(nil, nil).IsAWS():
 		d.otherServer = true
-		d.add(nameAnswer, Warned, answered+", but the response is not from AWS STS", explain.NotSTS(d.config.Shared.Endpoint, d.config.URL()))
+		d.add(nameAnswer, Warned, answered+", but the response is not from AWS STS", explain.NotSTS(p.status, d.config.Shared.Endpoint, d.config.URL()))
 	default:
 		d.pass(nameAnswer, "%s", answered)
 	}

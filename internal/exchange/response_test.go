@@ -88,7 +88,7 @@ func TestResponseIsClassifiedByStatusAndBody(t *testing.T) {
 		{"redirect", 302, strings.NewReader(page), explain.ErrUnavailable, "", "error response without a code (HTTP 302)", explain.HeadingNotSTS},
 		{"empty 405", 405, strings.NewReader(""), explain.ErrUnavailable, "", "error response without a code (HTTP 405)", explain.HeadingNotSTS},
 		{"empty 403", 403, strings.NewReader(""), explain.ErrUnavailable, "", "error response without a code (HTTP 403)", explain.HeadingNotSTS},
-		{"page 502", 502, strings.NewReader(page), explain.ErrUnavailable, "", "error response without a code (HTTP 502)", explain.HeadingNotSTS},
+		{"page 502", 502, strings.NewReader(page), explain.ErrUnavailable, "", "error response without a code (HTTP 502)", explain.HeadingSTSUnavailable},
 		{"JSON 403", 403, strings.NewReader(`{"message":"Forbidden"}`), explain.ErrUnavailable, "", "error response without a code (HTTP 403)", explain.HeadingNotSTS},
 		{"page 429", 429, strings.NewReader(page), explain.ErrThrottled, "", "error response without a code (HTTP 429)", explain.HeadingThrottled},
 		{"STS", 403, strings.NewReader(wrapped), explain.ErrAccessDenied, "AccessDenied", "AccessDenied: no (HTTP 403)", explain.HeadingAccessDenied},

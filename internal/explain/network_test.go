@@ -141,7 +141,10 @@ func TestRuleForCertificateDependsOnCABundle(t *testing.T) {
 func TestRuleForOtherServerDependsOnClient(t *testing.T) {
 	f := Facts{Kind: ErrUnavailable, Err: &RequestError{Status: 200, Text: ErrNotSTS.Error(), Err: ErrNotSTS}, RoleARN: testRole, URL: "https://sts.us-west-2.amazonaws.com"}
 	assert.Contains(t, For(f).Text, "the server that responds at https://sts.us-west-2.amazonaws.com is not STS")
-	f.URL = ""
+	f.Err = &RequestError{Status: 503, Err: ErrNotSTS} // from Envoy if it does not reach STS
+	assert.Equal(t, HeadingSTSUnavailable, For(f).Heading)
+	assert.Contains(t, For(f).Text, "does not reach https://sts.us-west-2.amazonaws.com")
+	f.URL, f.Err = "", &RequestError{Status: 200, Err: ErrNotSTS}
 	assert.Equal(t, HeadingNotSTS, For(f).Heading)
 	for _, text := range []string{For(f).Fix, For(f).Text} {
 		assert.Contains(t, text, "the client in Options.STS")

@@ -210,10 +210,17 @@ func isNotSTS(f Facts) bool {
 	return isOtherServerCode(f.Code) || errors.Is(f.Err, ErrNotSTS) || errorIs[*http.MaxBytesError](f.Err)
 }
 
-// NotSTS returns the advice for a response that is not from STS. endpoint is the configured endpoint,
-// and url the URL that was used.
-func NotSTS(endpoint, url string) Advice {
-	return For(Facts{Kind: ErrUnavailable, Err: ErrNotSTS, Endpoint: endpoint, URL: url})
+// isGatewayFailure reports whether the response has the status of a gateway that cannot pass on a
+// request, and is not from STS.
+func isGatewayFailure(f Facts) bool {
+	var failure *RequestError
+	return errors.Is(f.Err, ErrNotSTS) && errors.As(f.Err, &failure) && failure.Status >= http.StatusBadGateway && failure.Status <= http.StatusGatewayTimeout
+}
+
+// NotSTS returns the advice for a response with this status that is not from STS. endpoint is the
+// configured endpoint, and url the URL that was used.
+func NotSTS(status int, endpoint, url string) Advice {
+	return For(Facts{Kind: ErrUnavailable, Err: &RequestError{Status: status, Err: ErrNotSTS}, Endpoint: endpoint, URL: url})
 }
 
 // Caller returns the advice for a caller whose context was done before the first attempt completed.

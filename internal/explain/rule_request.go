@@ -148,6 +148,12 @@ var serviceRules = []rule{
 		source: "https://github.com/aws/aws-sdk-go-v2/issues/2544",
 	},
 	{
+		when: isGatewayFailure, kind: ErrUnavailable, heading: HeadingSTSUnavailable,
+		fix:    "wait; if this persists, check the proxy or gateway before STS",
+		text:   "the response lacks the error code of STS, so it is probably from a proxy (HTTPS_PROXY), a service mesh or a gateway that does not reach {url}, or is failing itself. The library retries. If this persists, check what stands between the pod and {url}",
+		source: "https://www.rfc-editor.org/rfc/rfc9110#name-server-error-5xx",
+	},
+	{
 		when: func(f Facts) bool { return isNotSTS(f) && hasEndpoint(f) }, kind: ErrUnavailable, heading: HeadingNotSTS,
 		fix:    "correct AWS_ENDPOINT_URL_STS: a server other than STS responds",
 		text:   "the server that responds at {url} is not STS: correct or unset AWS_ENDPOINT_URL_STS and Options.Endpoint, and check the proxy (HTTPS_PROXY) and any gateway between the pod and STS",
