@@ -88,6 +88,12 @@ var policyRules = []rule{
 		source: accessDocument,
 	},
 	{
+		phrases: []string{"no resource-based policy allows", "no role trust policy allows"}, only: chained, kind: ErrAccessDenied, heading: HeadingRoleChain,
+		fix:    "allow {action} in the role's resource-based policy",
+		text:   "the resource-based policy of {role} is its trust policy, which must allow {action}. {inherited}It needs the statement {statement}. " + chainConditions,
+		source: accessDocument,
+	},
+	{
 		phrases: []string{"no resource-based policy allows", "no role trust policy allows"}, kind: ErrAccessDenied, heading: HeadingAccessDenied,
 		fix:    "allow {action} in the role's resource-based policy",
 		text:   "the resource-based policy of {role} is its trust policy, which must allow {action}. {inherited}It needs the statement {statement}",
@@ -119,8 +125,11 @@ var policyRules = []rule{
 	},
 }
 
+// chainConditions is the advice for a trust policy that allows a chain only with some options.
+const chainConditions = "If it has that statement with conditions, set the options ExternalID, SourceIdentity and Tags as these require"
+
 // chainDenied is the advice for a chain that STS denies without a reason.
-const chainDenied = "an identity-based policy of {signer} needs the statement {grants}, and the trust policy of {role} the statement {statement}. If it has that statement with conditions, set the options ExternalID, SourceIdentity and Tags as these require"
+const chainDenied = "an identity-based policy of {signer} needs the statement {grants}, and the trust policy of {role} the statement {statement}. " + chainConditions
 
 // accessRules apply to denied requests whose message does not name a policy type.
 var accessRules = []rule{
