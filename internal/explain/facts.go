@@ -275,7 +275,7 @@ func (f Facts) actions() any {
 // inherited explains where tags and a source identity come from if they are not set by any option.
 func (f Facts) inherited() string {
 	switch {
-	case f.action() == f.request(), f.action() == actionTags && f.Tagged, f.action() == actionIdentity && f.Identified:
+	case f.action() == f.request(), f.action() == actionContext, f.action() == actionTags && f.Tagged, f.action() == actionIdentity && f.Identified:
 		return ""
 	case f.Source == "":
 		return "The tags and the source identity come from the token's claims. "
