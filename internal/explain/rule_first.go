@@ -43,6 +43,12 @@ var firstCauses = []rule{
 		source: "https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html",
 	},
 	{
+		when: isPodIdentityToken, heading: HeadingAudience,
+		fix:    "use the SDK's default credentials, or mount the IRSA token",
+		text:   "this is not the IRSA token: its audience is " + podIdentityAudience + ", that of EKS Pod Identity. Use the SDK's own credentials in this pod (config.LoadDefaultConfig). To use IRSA instead, delete the pod identity association, remove AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE from the container's own env, annotate the service account with eks.amazonaws.com/role-arn, allow it in the role's trust policy, and recreate the pod; or project a token with the audience sts.amazonaws.com",
+		source: "https://github.com/hashicorp/terraform-provider-aws/issues/41473",
+	},
+	{
 		codes: []string{"AccessDenied"}, when: isReserved, kind: ErrAccessDenied, heading: HeadingRoleARN,
 		fix:    "use another role: only AWS can change the trust policy of this one",
 		text:   "{role} is for an AWS service or for IAM Identity Center, and only AWS can change its trust policy: create a role of your own with the permissions that the program needs, and use that one",
@@ -103,6 +109,17 @@ func isReserved(f Facts) bool {
 func isAPIServerToken(f Facts) bool {
 	return f.Code != "" && f.IsAWS() && (f.is(ErrTokenRejected) || f.is(ErrTokenExpired) || f.is(ErrAccessDenied) || f.is(ErrUnavailable)) &&
 		!f.isFault() && f.IsAPIServerToken()
+}
+
+// podIdentityAudience is the audience of the tokens for the EKS Pod Identity agent.
+// https://github.com/aws/amazon-eks-pod-identity-webhook/blob/master/main.go
+const podIdentityAudience = "pods.eks.amazonaws.com"
+
+// isPodIdentityToken reports whether STS rejected a token that the kubelet wrote for the EKS Pod
+// Identity agent.
+func isPodIdentityToken(f Facts) bool {
+	return f.Code != "" && f.IsAWS() && f.is(ErrTokenRejected) && f.TokenFile != "" && !f.IsUnbound() &&
+		slices.Contains(f.Claims.Audience, podIdentityAudience) && !slices.Contains(f.Claims.Audience, STSAudience)
 }
 
 // isFault reports whether STS itself failed.

@@ -17,7 +17,7 @@ func TestRuleForTokenFitsToken(t *testing.T) {
 	function := func(f *Facts) { f.TokenFile = "" }
 	audiences := func(all ...string) func(*Facts) { return func(f *Facts) { f.Claims.Audience = all } }
 	none := func(f *Facts) { f.Claims.Expiry = time.Time{} }
-	const audience, missing = "Incorrect token audience", "Missing a required claim: sub"
+	const audience, missing, noProvider = "Incorrect token audience", "Missing a required claim: sub", "No OpenIDConnect provider found in your account for https://x"
 	for _, tt := range []struct {
 		name    string
 		facts   Facts
@@ -29,6 +29,12 @@ func TestRuleForTokenFitsToken(t *testing.T) {
 			`is for "vault"`, []string{"annotation", "recreate", "AWS_WEB_IDENTITY_TOKEN_FILE"}},
 		{"API server's token of a function", respond("InvalidIdentityToken", audience, "", function, audiences("https://kubernetes.default.svc")), HeadingAudience,
 			"the Kubernetes API server", []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "webhook mounts", "mount the"}},
+		{"Pod Identity's token", respond("InvalidIdentityToken", audience, "", audiences("pods.eks.amazonaws.com")), HeadingAudience,
+			"that of EKS Pod Identity", []string{"eks.amazonaws.com/audience", "client-id"}},
+		{"Pod Identity's token without a provider", respond("InvalidIdentityToken", noProvider, "", audiences("pods.eks.amazonaws.com")), HeadingAudience,
+			"config.LoadDefaultConfig", []string{"create-open-id"}},
+		{"Pod Identity's token, accepted by the provider", respond("AccessDenied", "Not authorized", "", audiences("pods.eks.amazonaws.com")), HeadingAccessDenied,
+			`aud":"pods.eks.amazonaws.com"`, []string{"LoadDefaultConfig"}},
 		{"no audience", respond("InvalidIdentityToken", audience, "", audiences()), HeadingAudience, "has no audience", []string{"client-id", "client ID"}},
 		{"missing claim", respond("InvalidIdentityToken", missing, ""), HeadingTokenRejected, "lacks a claim", []string{"jwks_uri", "recreate"}},
 		{"missing claim of a function", respond("InvalidIdentityToken", missing, "", function), HeadingTokenRejected, "Options.Token lacks a claim", []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "publishes"}},
