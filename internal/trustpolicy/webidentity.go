@@ -73,11 +73,12 @@ func optional(value string) []string {
 // only to AWS. Session tags and parameters are part of the request. key must be in lower case.
 func unknownToUnsigned(key string) bool {
 	return reserved(key) && !absentFromUnsigned(key) && !hasPrefix(key,
-		"aws:requesttag/", "aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity", "sts:externalid", "sts:rolesessionname")
+		"aws:requesttag/", "aws:tagkeys", "sts:transitivetagkeys", "sts:sourceidentity", "sts:rolesessionname")
 }
 
 // absentFromUnsigned reports whether AWS defines the key only for signed requests. key must be in
 // lower case.
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 func absentFromUnsigned(key string) bool {
 	return hasPrefix(key,
 		// the caller: "Anonymous requests do not include this key"
@@ -85,7 +86,9 @@ func absentFromUnsigned(key string) bool {
 		"aws:multifactorauthpresent", "aws:multifactorauthage", "aws:tokenissuetime", "aws:sourceidentity",
 		// the caller's EC2 instance and requests by AWS services
 		"aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4", "ec2:", "aws:calledvia",
-		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths")
+		"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths",
+		// a parameter of AssumeRole only
+		"sts:externalid")
 }
 
 func hasPrefix(key string, prefixes ...string) bool {
