@@ -53,16 +53,24 @@ func readDocument(document []byte) (any, error) {
 	return readValue(decoder, maxDepth)
 }
 
-// notJSON returns the error for a document that is not JSON. Responses of the IAM API contain
-// percent-encoded documents.
+// errPercentEncoded is the error for a document as it is in responses of the IAM API.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
+var errPercentEncoded = errors.New("it is percent-encoded, as IAM returns it: decode it first")
+
+// isPercentEncoded reports whether text begins with a percent-encoded brace.
+func isPercentEncoded(text string) bool {
+	const brace = "%7B"
+	return len(text) >= len(brace) && strings.EqualFold(text[:len(brace)], brace)
+}
+
+// notJSON returns the error for a document that is not JSON.
 func notJSON(document []byte, err error) error {
 	const shown = 20
 	switch {
 	case len(document) == 0 || document[0] == '{' || document[0] == '[':
 		return fmt.Errorf("it is not JSON: %w", err)
-	case bytes.HasPrefix(bytes.ToUpper(document), []byte("%7B")):
-		return errors.New("it is percent-encoded, as IAM returns it: decode it first")
+	case isPercentEncoded(string(document)):
+		return errPercentEncoded
 	default:
 		return fmt.Errorf("it is not JSON: it begins with %q", document[:min(len(document), shown)])
 	}

@@ -49,6 +49,7 @@ func TestParseReportsErrorPosition(t *testing.T) {
 		{"the name of a file", `testdata/terraform.json`, `it is not JSON: it begins with "testdata/terraform.j"`},
 		{"a response of the IAM API", url.PathEscape(document(``)), "it is percent-encoded, as IAM returns it: decode it first"},
 		{"another response of the IAM API", strings.ToLower(url.QueryEscape(document(``))), "it is percent-encoded, as IAM returns it: decode it first"},
+		{"the output of PowerShell", strconv.Quote(url.QueryEscape(document(``))), "it is percent-encoded, as IAM returns it: decode it first"},
 		{"the output of Terraform", strconv.Quote("\n" + document(``)), "it is a string that contains JSON: decode it first"},
 		{"the output of aws iam get-role", `{"Role":{"AssumeRolePolicyDocument":` + document(``) + `}}`, `unknown policy element "Role": the policy is its AssumeRolePolicyDocument`},
 		{"half of it", document(``)[:50], "it is not JSON: unexpected end of JSON input"},

@@ -57,8 +57,11 @@ func parse(document []byte) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	if inner, ok := value.(string); ok && strings.HasPrefix(strings.TrimSpace(inner), "{") { // as Terraform prints it
+	switch inner, _ := value.(string); {
+	case strings.HasPrefix(strings.TrimSpace(inner), "{"): // as Terraform prints it
 		return nil, errors.New("it is a string that contains JSON: decode it first")
+	case isPercentEncoded(inner): // as PowerShell prints it
+		return nil, errPercentEncoded
 	}
 	fields, err := members(value)
 	if err != nil {
