@@ -185,6 +185,8 @@ func TestDoctorWrapsLinesAtTerminalWidth(t *testing.T) {
 	code, out, _ := doctor(t)
 	assert.Equal(t, 1, code)
 	assert.LessOrEqual(t, strings.Count(out, "\n"), 24, "it fits a screen: %s", out)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	assert.LessOrEqual(t, len(lines[len(lines)-1]), 40, "it is not wrapped on the narrowest terminal")
 }
 
 func TestColorizeColorsFirstWordOfLine(t *testing.T) {

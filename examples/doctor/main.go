@@ -148,7 +148,7 @@ func printReport(w io.Writer, report *irsa.Report, asJSON, verbose bool) error {
 	}
 	text := fmt.Sprintf(format, width, report)
 	if !verbose {
-		text += "Run doctor -v for the details of all checks.\n"
+		text += "Run doctor -v to list all checks.\n"
 	}
 	if terminal != nil && os.Getenv("NO_COLOR") == "" {
 		text = colorize(text)
