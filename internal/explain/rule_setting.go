@@ -58,7 +58,7 @@ var settingRules = []rule{
 	},
 	{
 		heading: HeadingSettings, phrases: []string{"absolute path"}, fix: "set AWS_WEB_IDENTITY_TOKEN_FILE to the whole path of the file",
-		text: "use an absolute path in AWS_WEB_IDENTITY_TOKEN_FILE or Options.TokenFile, because the working directory can change",
+		text: "use an absolute path in AWS_WEB_IDENTITY_TOKEN_FILE or Options.TokenFile, because the working directory can change, and write it without quotation marks, ~ or file://",
 	},
 	{heading: HeadingSettings, phrases: []string{"true or false"}, fix: "set it to true or false, or unset it", text: "unset {variable}, or set it to true or false"},
 	{heading: HeadingSettings, fix: "correct the setting", text: "correct the option or the environment variable"},
