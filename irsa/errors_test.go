@@ -168,6 +168,7 @@ func TestErrorForBadTokens(t *testing.T) {
 		{"HTML", "<html>", `it begins with "<", like HTML or XML`},
 		{"a whole header", "Authorization: Bearer eyJhIjoxfQ.eyJhIjoxfQ.c2ln", `it begins with "Authorization:"`},
 		{"a header", "Bearer eyJhIjoxfQ.eyJhIjoxfQ.c2ln", `it begins with "Bearer "`},
+		{"the output of kubectl describe secret", "token:  eyJhIjoxfQ.eyJhIjoxfQ.c2ln", "it begins with text other than the token"},
 		{"a value of a Secret", "ZXlKaElqb3hmUS5leUpoSWpveGZRLmMybG4=", "it begins with the base64 encoding of a token"},
 		{"bad base64", "eyJhIjoxfQ.!!!!.c2ln", "claims part is not base64url"},
 		{"claims that are not JSON", "eyJhIjoxfQ.c2ln.c2ln", "claims part is not a JSON object"},

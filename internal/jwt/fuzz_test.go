@@ -13,7 +13,7 @@ import (
 
 // messages matches all error messages. They contain no part of the token.
 var messages = regexp.MustCompile(`^(it does not have the three parts of a signed JWT` +
-	`|it begins with ("[{[]", like JSON|"<", like HTML or XML|"Bearer "|"Authorization:"|b', like a literal of Python|"-----BEGIN", like a certificate|a byte order mark|a quotation mark|the base64 encoding of a token)` +
+	`|it begins with ("[{[]", like JSON|"<", like HTML or XML|"Bearer "|"Authorization:"|b', like a literal of Python|"-----BEGIN", like a certificate|a byte order mark|a quotation mark|the base64 encoding of a token|text other than the token)` +
 	`|its (header|claims|signature) part is (empty|not base64url|not a JSON object))$`)
 
 // requireSilent checks that the error contains no part of the token.

@@ -98,6 +98,9 @@ func foreignPrefix(text []byte) string {
 	if scheme, _, found := bytes.Cut(text, []byte(" ")); found && bytes.EqualFold(scheme, []byte("Bearer")) {
 		return `"Bearer "`
 	}
+	if before, _, found := bytes.Cut(text, []byte("eyJ")); found && bytes.ContainsAny(before, "=:") { // as in TOKEN=eyJ...
+		return "text other than the token"
+	}
 	return ""
 }
 

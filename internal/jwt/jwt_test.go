@@ -115,6 +115,8 @@ func TestParseRejectsMalformedJWT(t *testing.T) {
 		{"a carriage return in the claims", header + "." + claims[:4] + "\r" + claims[4:] + "." + signature, "its claims part is not base64url"},
 		{"a line feed after the signature", header + "." + claims + "." + signature + "\n", "its signature part is not base64url"},
 		{"white space in front", " " + header + "." + claims + "." + signature, "its header part is not base64url"},
+		{"a variable in front", "TOKEN=" + header + "." + claims + "." + signature, "it begins with text other than the token"},
+		{"a field in front", "token:      " + header + "." + claims + "." + signature, "it begins with text other than the token"},
 		{"header is not JSON", encode("header") + "." + claims + "." + signature, "its header part is not a JSON object"},
 		{"claims that are not JSON", header + "." + encode("claims") + "." + signature, "its claims part is not a JSON object"},
 		{"claims that are null", header + "." + encode("null") + "." + signature, "its claims part is not a JSON object"},
