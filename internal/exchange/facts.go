@@ -8,6 +8,7 @@ import (
 
 	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/internal/jwt"
 	"github.com/irsakit/irsakit/tokenfile"
 )
 
@@ -23,7 +24,7 @@ func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Fa
 		f.CABundle = c.Shared.Authorities != nil && c.Shared.HTTPClient == nil && c.Shared.STS == nil
 	}
 	if token != nil {
-		f.Claims = explain.CutClaims(token.Claims())
+		f.Claims, f.Algorithm = explain.CutClaims(token.Claims()), jwt.Algorithm([]byte(token.Reveal()))
 	}
 	var failure *explain.RequestError
 	if errors.As(err, &failure) {

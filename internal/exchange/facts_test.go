@@ -13,6 +13,7 @@ import (
 
 	"github.com/irsakit/irsakit/internal/config"
 	"github.com/irsakit/irsakit/internal/explain"
+	"github.com/irsakit/irsakit/tokenfile"
 )
 
 func TestFactsDescribeFailedRead(t *testing.T) {
@@ -25,6 +26,12 @@ func TestFactsDescribeFailedRead(t *testing.T) {
 	assert.Zero(t, Facts(c, explain.ErrTokenFile, errors.New("cause"), nil).File, "no file is read")
 	assert.Zero(t, TokenError(&config.Config{}, errors.New("cause")).File)
 	assert.Equal(t, "Throttling", Facts(c, explain.ErrThrottled, &explain.RequestError{Code: "Throttling"}, nil).Code)
+}
+
+func TestFactsNameAlgorithmOfToken(t *testing.T) {
+	token, err := tokenfile.Parse("eyJhbGciOiJIUzI1NiJ9.e30.c2ln")
+	require.NoError(t, err)
+	assert.Equal(t, "HS256", Facts(&config.Config{}, nil, nil, &token).Algorithm)
 }
 
 func TestFactsReportTrustedAuthorities(t *testing.T) {

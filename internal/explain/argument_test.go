@@ -19,7 +19,7 @@ var (
 	commandWords  = []string{"deletepod", "annotate", "getaccount", "newtoken", "ststoken", "encrypted", "correction", "correctarn"}
 	policyWords   = []string{"statement", "grant", "grants", "endpointgrant", "exception", "notresource"}
 	proseWords    = []string{
-		"role", "rolepartition", "account", "inactive", "endpointservice", "regionsetting", "signer", "action", "inherited", "policyarn", "region", "partition", "host", "url", "issuer", "discovery", "tokenaudience",
+		"role", "rolepartition", "account", "inactive", "endpointservice", "regionsetting", "signer", "action", "inherited", "policyarn", "region", "partition", "host", "url", "issuer", "discovery", "tokenaudience", "algorithm",
 		"issued", "expiry", "missing", "access", "examplearn", "stshost", "tokenfile", "otherfile", "duration",
 	}
 )

@@ -37,7 +37,8 @@ type Facts struct {
 	CABundle        bool   // only the authorities in AWS_CA_BUNDLE are trusted
 	TokenFile       string // empty if tokens are not read from a file
 	Claims          tokenfile.Claims
-	File            File // the token file; set for read failures and expired tokens
+	Algorithm       string // the signature algorithm of the token; empty if unknown
+	File            File   // the token file; set for read failures and expired tokens
 	Now             time.Time
 }
 
@@ -124,9 +125,12 @@ func (f Facts) value(word string) string {
 	}
 }
 
-// place returns the value of a placeholder for the region, the issuer, STS or a new token.
+// place returns the value of a placeholder for the region, the issuer, STS, or the signature of a token
+// or a new one.
 func (f Facts) place(word string) string {
 	switch word {
+	case "algorithm":
+		return Quote(f.Algorithm)
 	case "region":
 		return f.Region
 	case "regionsetting":

@@ -49,6 +49,12 @@ var firstCauses = []rule{
 		source: "https://github.com/hashicorp/terraform-provider-aws/issues/41473",
 	},
 	{
+		when: hasOtherAlgorithm, heading: HeadingTokenRejected,
+		fix:    "use a token that is signed with RS256 or ES256",
+		text:   "the token is signed with {algorithm}, and STS accepts only RS256, RS384, RS512, ES256, ES384 and ES512: use the projected token of a service account. If it is one, give the API server a key for one of these algorithms (--service-account-signing-key-file)",
+		source: webIdentityDocument,
+	},
+	{
 		codes: []string{"AccessDenied"}, when: isReserved, kind: ErrAccessDenied, heading: HeadingRoleARN,
 		fix:    "use another role: only AWS can change the trust policy of this one",
 		text:   "{role} is for an AWS service or for IAM Identity Center, and only AWS can change its trust policy: create a role of your own with the permissions that the program needs, and use that one",
@@ -120,6 +126,13 @@ const podIdentityAudience = "pods.eks.amazonaws.com"
 func isPodIdentityToken(f Facts) bool {
 	return f.Code != "" && f.IsAWS() && f.is(ErrTokenRejected) && f.TokenFile != "" && !f.IsUnbound() &&
 		slices.Contains(f.Claims.Audience, podIdentityAudience) && !slices.Contains(f.Claims.Audience, STSAudience)
+}
+
+// hasOtherAlgorithm reports whether STS rejected a token that is signed with an algorithm that it does
+// not accept.
+func hasOtherAlgorithm(f Facts) bool {
+	accepted := []string{"", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512"}
+	return f.Code != "" && f.IsAWS() && f.is(ErrTokenRejected) && !slices.Contains(accepted, f.Algorithm)
 }
 
 // isFault reports whether STS itself failed.

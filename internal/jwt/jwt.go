@@ -57,6 +57,20 @@ func Parse(token []byte) (Claims, error) {
 	return newClaims(claims), nil
 }
 
+// Algorithm returns the signature algorithm in the header of token, or "" if there is none.
+func Algorithm(token []byte) string {
+	part, _, _ := bytes.Cut(token, []byte("."))
+	text, err := object("header", part, nil)
+	if err != nil {
+		return ""
+	}
+	var header struct {
+		Algorithm string `json:"alg"`
+	}
+	_ = json.Unmarshal(text, &header) // leaves the field empty if it is not a string
+	return header.Algorithm
+}
+
 // maxSearched limits how many bytes are searched for a token. Tokens are several times smaller.
 const maxSearched = 64 << 10
 

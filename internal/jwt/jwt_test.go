@@ -135,6 +135,13 @@ func TestParseRejectsMalformedJWT(t *testing.T) {
 	}
 }
 
+func TestAlgorithmOfHeader(t *testing.T) {
+	for header, want := range map[string]string{`{"alg":"RS256"}`: "RS256", `{"alg":1}`: "", `{"kid":"k"}`: "", `[]`: "", ``: ""} {
+		assert.Equal(t, want, jwt.Algorithm([]byte(encode(header)+".e30.c2ln")), header)
+	}
+	assert.Empty(t, jwt.Algorithm(nil))
+}
+
 func TestContainsTokenFindsTokensInWords(t *testing.T) {
 	token := withClaims(`{"sub":"s"}`)
 	for text, want := range map[string]bool{
