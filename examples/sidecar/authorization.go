@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"unicode"
 )
 
@@ -53,11 +54,8 @@ func (a authorization) prepare(groupReads bool) error {
 // partial token.
 func (a authorization) create(mode fs.FileMode) error {
 	file, err := os.CreateTemp(filepath.Dir(a.file), ".token-*") // with mode 0600
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("authorization token not created: %w; mount a volume at %s, or set -token-file", err, filepath.Dir(a.file))
-	case err != nil:
-		return fmt.Errorf("authorization token not created: %w", err)
+	if err != nil {
+		return createError(err, filepath.Dir(a.file))
 	}
 	defer func() { _ = os.Remove(file.Name()) }() // in case of an error
 	_, err = io.WriteString(file, rand.Text()+rand.Text())
@@ -71,10 +69,22 @@ func (a authorization) create(mode fs.FileMode) error {
 	return nil
 }
 
+// createError returns the error for a token that cannot be created in directory because of err.
+func createError(err error, directory string) error {
+	err = fmt.Errorf("authorization token not created: %w", err)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		err = fmt.Errorf("%w; mount a volume at %s that this user can write to, or set -token-file", err, directory)
+	}
+	return err
+}
+
 // read returns the current token. It does not block.
 func (a authorization) read() (string, error) {
 	file, err := openToken(a.file)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("authorization token not usable: %w; write one to the file, or restart the sidecar, which creates it", err)
+	case err != nil:
 		return "", fmt.Errorf("authorization token not usable: %w", err)
 	}
 	defer file.Close()
@@ -140,14 +150,14 @@ func openToken(path string) (*os.File, error) {
 func openIn(root *os.Root, name, path string) (*os.File, error) {
 	info, err := root.Stat(name)
 	if err != nil {
-		return nil, err
+		return nil, withPath(err, path)
 	}
 	if err := checkToken(path, info); err != nil {
 		return nil, err
 	}
 	file, err := root.OpenFile(name, os.O_RDONLY|openFlags, 0)
 	if err != nil {
-		return nil, err
+		return nil, withPath(err, path)
 	}
 	if info, err = file.Stat(); err == nil {
 		err = checkToken(path, info)
@@ -157,4 +167,13 @@ func openIn(root *os.Root, name, path string) (*os.File, error) {
 		return nil, err
 	}
 	return file, nil
+}
+
+// withPath returns an error of an os.Root with the whole path of the file instead of its name.
+func withPath(err error, path string) error {
+	var inRoot *fs.PathError
+	if !errors.As(err, &inRoot) {
+		return err
+	}
+	return &fs.PathError{Op: "open", Path: path, Err: inRoot.Err}
 }

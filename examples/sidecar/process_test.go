@@ -58,7 +58,7 @@ func TestProcessRejectsUnusableSettings(t *testing.T) {
 		want            string
 	}{
 		{"directory", directory, nil, 1, "is a directory, not a regular file"},
-		{"no directory", filepath.Join(directory, "none", "token"), nil, 1, "no such file or directory; mount a volume at " + filepath.Join(directory, "none") + ", or set -token-file"},
+		{"no directory", filepath.Join(directory, "none", "token"), nil, 1, "no such file or directory; mount a volume at " + filepath.Join(directory, "none") + " that this user can write to, or set -token-file"},
 		{"directory is a file", filepath.Join(open, "token"), nil, 1, "authorization token not usable"},
 		{"writable for others", open, nil, 1, "has the mode -rw-rw-rw-"},
 		{"old flag", filepath.Join(directory, "token"), []string{"-observe", ":9911"}, 2, "use -health and -metrics instead"},

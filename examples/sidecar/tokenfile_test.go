@@ -1,10 +1,12 @@
 package main
 
 import (
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -52,6 +54,24 @@ func TestPrepareKeepsExistingToken(t *testing.T) {
 	entries, err := os.ReadDir(filepath.Dir(file))
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "no temporary file is left")
+}
+
+func TestReadNamesMissingToken(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	_, err := authorization{file}.read()
+	require.ErrorContains(t, err, file+": ")
+	require.ErrorContains(t, err, "restart the sidecar")
+}
+
+func TestCreateAdvisesVolume(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{{syscall.EROFS, true}, {syscall.EACCES, true}, {syscall.ENOENT, true}, {syscall.ENOSPC, false}} {
+		err := createError(&fs.PathError{Op: "open", Path: "/run/x/.token-1", Err: tt.err}, "/run/x")
+		require.ErrorIs(t, err, tt.err)
+		assert.Equal(t, tt.want, strings.HasSuffix(err.Error(), "; mount a volume at /run/x that this user can write to, or set -token-file"), err)
+	}
 }
 
 func TestAuthorizationRejectsUnsendableToken(t *testing.T) {
