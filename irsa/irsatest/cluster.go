@@ -108,7 +108,7 @@ func Start(optFns ...func(*Options)) (*Cluster, error) {
 			dir, err = filepath.Abs(dir) // TMPDIR may be relative, and the working directory may change
 		}
 		if err != nil {
-			return nil, fmt.Errorf("irsatest: %w", err)
+			return nil, fmt.Errorf("irsatest: %w; set TMPDIR or Options.Dir to a directory that can be written to", err)
 		}
 		o.Dir, temporary = dir, dir
 	}

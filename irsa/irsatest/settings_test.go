@@ -2,8 +2,10 @@ package irsatest_test
 
 import (
 	"context"
+	"io/fs"
 	"net"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,4 +114,13 @@ func TestCloseRemovesDirectoryBelowRelativeTempDir(t *testing.T) {
 	t.Chdir(t.TempDir())
 	require.NoError(t, k.Close())
 	assert.NoFileExists(t, file)
+}
+
+func TestStartNamesVariableOfMissingTempDir(t *testing.T) {
+	for _, variable := range []string{"TMPDIR", "TMP"} { // the latter on Windows
+		t.Setenv(variable, filepath.Join(t.TempDir(), "none"))
+	}
+	_, err := irsatest.Start()
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "set TMPDIR or Options.Dir to a directory that can be written to")
 }
