@@ -118,7 +118,8 @@ type diagnosis struct {
 	token       *tokenfile.Token
 	creds       *aws.Credentials
 
-	otherServer bool // the response to the unsigned request was not from AWS
+	otherServer    bool // the response to the unsigned request was not from AWS
+	otherPartition bool // the role is in another partition than the region
 }
 
 func (d *diagnosis) add(name string, status Status, detail string, a explain.Advice) {

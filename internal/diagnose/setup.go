@@ -66,12 +66,23 @@ func (d *diagnosis) checkRole(context.Context) {
 		return
 	}
 	if f := d.facts(nil, nil); f.OtherPartition() != "" {
+		d.otherPartition = true
 		d.fail(nameRole,
 			fmt.Errorf("%s is not in the partition of the region %s, which is %s: a role cannot be assumed from another partition", f.RoleARN, f.Region, f.OtherPartition()),
 			explain.For(f))
 		return
 	}
 	d.pass(nameRole, "%s", d.config.RoleARN)
+}
+
+// reviseRole replaces the advice for a role in another partition once the token is known. Its issuer
+// shows whether the role or the region is wrong.
+func (d *diagnosis) reviseRole() {
+	for i := range d.result.Checks {
+		if c := &d.result.Checks[i]; c.Name == nameRole && d.otherPartition {
+			c.Advice = explain.OneLine(explain.For(d.facts(nil, nil)).Text)
+		}
+	}
 }
 
 // checkSettings checks the other settings.

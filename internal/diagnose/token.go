@@ -107,6 +107,7 @@ func (d *diagnosis) checkToken(ctx context.Context) {
 	}
 	d.token = &token
 	d.result.Identity = d.identity()
+	d.reviseRole()
 	d.pass(nameToken, "it has the format of a signed JWT")
 }
 
