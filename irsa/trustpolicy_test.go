@@ -57,7 +57,7 @@ func TestReportCheckTrustPolicy(t *testing.T) {
 		{"no policy, and the exchange passed", replace(`"Effect"`, `"Efect"`), passed, warned, "IAM would reject this trust policy", "compare it with the one in IAM"},
 		{"a deleted role in a Deny", replace(`"Statement": [`, `"Statement": [{"Effect": "Deny", "Principal": {"AWS": "AROADBQP57FF2AEXAMPLE"}, "Action": "sts:AssumeRole"},`), passed, passed, "allowed by statement 2", ""},
 		{"unsupported principal", replace(`"Statement": [`, `"Statement": [{"Effect": "Deny", "Principal": {"CanonicalUser": "79a59df900b949e5"}, "Action": "sts:AssumeRole"},`), failed, warned,
-			"the policy cannot be evaluated: trustpolicy: statement 1, Principal: CanonicalUser: it is not supported", "check it manually"},
+			"the policy cannot be evaluated: statement 1, Principal: CanonicalUser: it is not supported", "check it manually"},
 		{"the output of get-role", func(trust, _ string) string {
 			return `{"Role": {"RoleName": "s3-writer", "AssumeRolePolicyDocument": ` + trust + `}}`
 		}, passed, passed, "allowed by statement 1", ""},

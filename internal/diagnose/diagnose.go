@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -162,7 +163,7 @@ func (d *diagnosis) skipIfDone(ctx context.Context, names ...string) bool {
 }
 
 func (d *diagnosis) fail(name string, err error, a explain.Advice) {
-	d.add(name, Failed, err.Error(), a)
+	d.add(name, Failed, strings.TrimPrefix(err.Error(), "tokenfile: "), a)
 }
 
 // failWithKind adds a failed check with the advice for an error of the given kind.

@@ -71,13 +71,14 @@ func policyIn(text []byte) []byte {
 func evaluate(document []byte, identity *Identity, exchange Status) Check {
 	policy, err := trustpolicy.Parse(policyIn(document))
 	passed := exchange == Passed
+	reason := strings.TrimPrefix(fmt.Sprint(err), "trustpolicy: ")
 	switch {
 	case errors.Is(err, trustpolicy.ErrUnsupported):
-		return Check{Status: Warned, Detail: fmt.Sprintf("the policy cannot be evaluated: %v", err), Advice: "check it manually"}
+		return Check{Status: Warned, Detail: "the policy cannot be evaluated: " + reason, Advice: "check it manually"}
 	case err != nil && passed:
-		return Check{Status: Warned, Detail: fmt.Sprintf("IAM would reject this trust policy: %v", err), Advice: otherPolicy}
+		return Check{Status: Warned, Detail: "IAM would reject this trust policy: " + reason, Advice: otherPolicy}
 	case err != nil:
-		return Check{Status: Failed, Detail: fmt.Sprintf("IAM would reject this trust policy: %v", err), Advice: otherDocument}
+		return Check{Status: Failed, Detail: "IAM would reject this trust policy: " + reason, Advice: otherDocument}
 	case identity == nil:
 		return Check{Status: Skipped, Detail: "no role or no token to evaluate it for"}
 	}
