@@ -58,12 +58,15 @@ const (
 )
 
 // awsPrincipals returns AWS principals of an account that is not named in any policy: a role and a user
-// with arbitrary names, and roles and users whose names match the patterns in the policy. An account's
-// owner can create them.
+// with arbitrary names, a role of an account outside any organization, and roles and users whose names
+// match the patterns in the policy. An account's owner can create them.
 func (p *Policy) awsPrincipals() []stranger {
-	user := awsPrincipal(strangersUser)
-	user.within = []string{anyAccount}
-	all := []stranger{awsPrincipal(strangersRole), user}
+	user, alone := awsPrincipal(strangersUser), awsPrincipal(strangersRole)
+	user.within, alone.within = []string{anyAccount}, []string{anyAccount}
+	const organization = "aws:PrincipalOrgID"
+	alone.who, alone.how = "AWS accounts outside any organization", failIfAbsent(organization)
+	delete(alone.request.Context, organization)
+	all := []stranger{awsPrincipal(strangersRole), user, alone}
 	for _, pattern := range p.allowedValues("aws:PrincipalArn") {
 		all = append(all, identitiesLike(pattern)...)
 	}
@@ -240,13 +243,17 @@ func (w WebIdentity) serviceAccount() (namespace, name string, ok bool) {
 
 // withoutClaims returns strangers whose tokens lack a claim.
 func (w WebIdentity) withoutClaims(issuer string) []stranger {
-	const how = "use a condition on %q that fails if the key is absent (without IfExists, ForAllValues or a negated operator)"
 	withoutSubject, withoutAudience := w, w
 	withoutSubject.Subject, withoutAudience.Audiences = "", nil
 	return []stranger{
-		{request: withoutSubject.Request(), who: noSubject, how: fmt.Sprintf(how, issuer+":sub"), within: []string{anyToken + issuer}},
-		{request: withoutAudience.Request(), who: noAudience, how: fmt.Sprintf(how, issuer+":aud"), within: []string{anyAudience}},
+		{request: withoutSubject.Request(), who: noSubject, how: failIfAbsent(issuer + ":sub"), within: []string{anyToken + issuer}},
+		{request: withoutAudience.Request(), who: noAudience, how: failIfAbsent(issuer + ":aud"), within: []string{anyAudience}},
 	}
+}
+
+// failIfAbsent returns advice on how to keep requests without a key from a statement.
+func failIfAbsent(key string) string {
+	return fmt.Sprintf("use a condition on %q that fails if the key is absent (without IfExists, ForAllValues or a negated operator)", key)
 }
 
 // ofProvider returns strangers with a token from another provider.
