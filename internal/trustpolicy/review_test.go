@@ -128,6 +128,25 @@ func TestReviewOfNonServiceAccountSubject(t *testing.T) {
 	assert.Empty(t, parse(t, document(`"Condition":{`+isSTS+`,"StringLike":{"`+sub+`":"repo:shop/cart:*"}}`)).Review(w).Findings)
 }
 
+// The issuer of GitHub serves every repository, so that a wildcard in place of its owner includes those
+// of strangers.
+func TestReviewFindsWildcardForOwner(t *testing.T) {
+	const github = "token.actions.githubusercontent.com"
+	for pattern, broad := range map[string]bool{
+		"repo:*": true, "repo:*/cart:*": true, "repo:?*/cart:ref:refs/heads/main": true, "*:ref:refs/heads/main": true,
+		"repo:shop/*": false, "repo:shop*": false, "repo:shop/cart:ref:refs/heads/main": false,
+	} {
+		statement := statementOf("Allow", `{"Federated":"arn:aws:iam::111122223333:oidc-provider/`+github+`"}`, `"Action":"sts:AssumeRoleWithWebIdentity"`,
+			`"StringEquals":{"`+github+`:aud":"sts.amazonaws.com"}`, `"StringLike":{"`+github+`:sub":"`+pattern+`"}`)
+		review := parse(t, `{"Statement":[`+web(isCart)+`,`+statement+`]}`).Review(cartToken())
+		assert.Equal(t, broad, review.TooBroad(), "%s: %s", pattern, review)
+		if broad {
+			assert.Contains(t, review.String(), "statement 2 is too broad: it also allows tokens of "+github+" with subjects like "+pattern)
+			assert.Contains(t, review.Advice(), `in statement 2, name the owner, such as the organization, in the condition on "`+github+`:sub"`)
+		}
+	}
+}
+
 func TestWebIdentityRequest(t *testing.T) {
 	w := cartToken()
 	r := w.Request()

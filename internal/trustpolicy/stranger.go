@@ -263,7 +263,7 @@ func (p *Policy) ofProvider(w WebIdentity, provider string) []stranger {
 		issuer = a.issuer()
 	}
 	w.Provider, w.Issuer = provider, issuer
-	alike := p.serviceAccountsLike(w)
+	alike := append(p.serviceAccountsLike(w), p.ownersLike(w)...)
 	w.Subject = other
 	return append([]stranger{{request: w.Request(), who: anyToken + issuer, how: fmt.Sprintf("require a condition on %q", issuer+":sub")}}, alike...)
 }
