@@ -140,7 +140,11 @@ func (d *diagnosis) checkEndpoint(context.Context) {
 		return
 	}
 	if ignored := d.env.IgnoredVariables(c); len(ignored) > 0 {
-		d.add(nameEndpoint, Warned, c.URL()+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: "unset or correct the variable, or set " + config.EnvEndpointSTS + " to the URL of the STS to use"})
+		text := "unset or correct the variable, or set " + config.EnvEndpointSTS + " to the URL of the STS to use"
+		if strings.HasPrefix(ignored[0], config.EnvProxy) { // it comes last, so it is the only one
+			text = "correct " + config.EnvProxy + " (http://USER:PASSWORD@HOST:PORT): a % in its password must be written as %25, and it must not contain a line break. Until then, requests do not use the proxy"
+		}
+		d.add(nameEndpoint, Warned, c.URL()+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: text})
 		return
 	}
 	d.pass(nameEndpoint, "%s", c.URL())

@@ -3,8 +3,11 @@ package diagnose
 import (
 	"context"
 	"encoding/base64"
+	"net/url"
+	"strings"
 	"testing"
 
+	smithyendpoints "github.com/aws/smithy-go/endpoints"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -12,6 +15,26 @@ import (
 	"github.com/irsakit/irsakit/internal/exchange"
 	"github.com/irsakit/irsakit/tokenfile"
 )
+
+func TestCheckEndpointAdvisesOnIgnoredProxy(t *testing.T) {
+	for variables, want := range map[string]string{
+		"HTTPS_PROXY=http://u:p%ss@proxy:3128":                              "a % in its password must be written as %25",
+		"AWS_ENDPOINT_URL=https://s3.example":                               "set AWS_ENDPOINT_URL_STS",
+		"AWS_ENDPOINT_URL=https://s3.example\nHTTPS_PROXY=http://proxy:%zz": "set AWS_ENDPOINT_URL_STS",
+	} {
+		env := config.Environment{Getenv: func(name string) string {
+			_, value, _ := strings.Cut("\n"+variables, "\n"+name+"=")
+			value, _, _ = strings.Cut(value, "\n")
+			return value
+		}}
+		uri := url.URL{Scheme: "https", Host: "sts.us-west-2.amazonaws.com"}
+		d := diagnosis{result: &Result{}, env: env, config: &config.Config{Region: "us-west-2", Endpoint: &smithyendpoints.Endpoint{URI: uri}, Shared: &config.Shared{}}}
+		d.checkEndpoint(t.Context())
+		require.Len(t, d.result.Checks, 1)
+		assert.Equal(t, Warned, d.result.Checks[0].Status)
+		assert.Contains(t, d.result.Checks[0].Advice, want, variables)
+	}
+}
 
 // The issuer shows whether the role or the region is wrong, but the role is checked before the token.
 func TestCheckRoleFitsIssuer(t *testing.T) {
