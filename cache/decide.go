@@ -11,8 +11,8 @@ import (
 // reasons is the input of decide that is not part of the snapshot.
 type reasons struct {
 	pending
-	started int  // number of attempts started so far
 	idle    bool // the credentials have been unused for as long as Options.MaxIdleLifetimes allows
+	started int  // number of attempts started so far
 
 	// The earliest start of the next attempt:
 	spacedUntil           schedule.Moment // if it was requested

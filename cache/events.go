@@ -68,26 +68,24 @@ func (c *Cache) healthOf(s *snapshot, now schedule.Moment) health {
 // the Cache only through a follower, so that the Cache can be garbage collected while events are
 // pending.
 type events struct {
-	logger   *slog.Logger
 	logs     notify.Queue[line]
 	health   health               // as last logged
 	follower follow.Source[Event] // the source, if it implements follow.Source
-	observer *observer            // the application's observer; nil if it has none or there is a follower
+	observer *observer            // what the application set; nil if there is a follower
 }
 
-// observer delivers events to Options.Observe.
+// observer delivers events to Options.Observe, if set.
 type observer struct {
+	logger  *slog.Logger
 	observe func(Event)
 	queue   notify.Queue[Event]
 }
 
 func newEvents(source aws.CredentialsProvider, opts Options) *events {
-	e := &events{logger: opts.Logger}
-	e.follower, _ = source.(follow.Source[Event])
-	if e.follower == nil && opts.Observe != nil {
-		e.observer = &observer{observe: opts.Observe}
+	if follower, ok := source.(follow.Source[Event]); ok {
+		return &events{follower: follower}
 	}
-	return e
+	return &events{observer: &observer{logger: opts.Logger, observe: opts.Observe}}
 }
 
 // record queues an event for the follower or the observer. Cache.mu must be held.
@@ -95,7 +93,7 @@ func (e *events) record(event Event) {
 	switch {
 	case e.follower != nil:
 		e.follower.Record(event)
-	case e.observer != nil:
+	case e.observer.observe != nil:
 		e.observer.queue.Put(event, e.observe)
 	}
 }
@@ -155,9 +153,11 @@ func lineOf(now health, s Status) line {
 // cannot be logged.
 func (e *events) write(l line) {
 	defer func() { _ = recover() }()
-	logger := e.logger
+	var logger *slog.Logger
 	if e.follower != nil {
 		logger = e.follower.Logger()
+	} else {
+		logger = e.observer.logger
 	}
 	cmp.Or(logger, slog.Default()).Log(context.Background(), l.level, l.message, l.args...)
 }

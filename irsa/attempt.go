@@ -19,7 +19,6 @@ import (
 // credentials.
 type attempts struct {
 	attemptState
-	exchange exchange.WebIdentity
 	provider *Provider
 }
 
@@ -27,7 +26,6 @@ type attempts struct {
 // is nil if the Provider is created by New.
 func newProvider(r *resources, c *config.Config, pool *Pool) *Provider {
 	a := &attempts{}
-	a.exchange = exchange.WebIdentity{State: &a.State, Config: c, Client: r.client}
 	a.provider = &Provider{resources: r, config: c, state: &a.attemptState, pool: pool}
 	a.provider.initCache(a)
 	return a.provider
@@ -38,9 +36,10 @@ func (a *attempts) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if err := a.provider.begin(); err != nil {
 		return aws.Credentials{}, err
 	}
-	creds, err := a.exchange.Retrieve(ctx)
+	x := exchange.WebIdentity{State: &a.State, Config: a.provider.config, Client: a.provider.client}
+	creds, err := x.Retrieve(ctx)
 	if err != nil {
-		return aws.Credentials{}, exchangeError(&a.exchange, err)
+		return aws.Credentials{}, exchangeError(&x, err)
 	}
 	a.provider.obtained(creds)
 	return creds, nil
