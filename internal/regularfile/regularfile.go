@@ -1,5 +1,5 @@
-// Package regularfile opens only regular files. It never blocks on a named pipe, even if
-// the pipe replaces a regular file while the file is being opened.
+// Package regularfile opens only regular files. It never blocks on a named pipe, because it
+// checks the type of a file that it has opened without blocking.
 package regularfile
 
 import (
@@ -13,25 +13,6 @@ import (
 // such as a named pipe, Open returns an error without blocking. The FileInfo describes
 // the opened file.
 func Open(path string) (*os.File, fs.FileInfo, error) {
-	// Opening a device can have side effects, so check the type first.
-	if _, err := Stat(path); err != nil {
-		return nil, nil, err
-	}
-	return openChecked(path)
-}
-
-// Stat is like [os.Stat], but returns an error if the file is not a regular file.
-func Stat(path string) (fs.FileInfo, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	return info, Check(path, info)
-}
-
-// openChecked opens the file at path and then checks its type, because the file may have
-// been replaced since the call of Stat.
-func openChecked(path string) (*os.File, fs.FileInfo, error) {
 	file, err := open(path)
 	if err != nil {
 		// Opening a socket fails, but with an error that does not name the cause.
@@ -47,6 +28,15 @@ func openChecked(path string) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	return file, info, nil
+}
+
+// Stat is like [os.Stat], but returns an error if the file is not a regular file.
+func Stat(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	return info, Check(path, info)
 }
 
 // Check returns an error naming path unless info describes a regular file.
