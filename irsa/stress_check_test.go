@@ -110,6 +110,9 @@ func (a *actor) invalidateKey() {
 	if s == a.newest && s.invalidated.IsZero() {
 		s.invalidated = time.Now()
 	}
+	if a.newest.unsure {
+		a.newest.certain = time.Now() // the Provider may have kept s instead of the newest
+	}
 	w.mu.Unlock()
 	a.recordReason()
 	a.Invalidate(aws.Credentials{AccessKeyID: s.key})
