@@ -189,6 +189,7 @@ func TestQueueRunsGoroutineOnlyDuringDelivery(t *testing.T) {
 			}
 			assert.Equal(t, len(queues), delivering(), "one for each")
 			time.Sleep(2 * time.Second)
+			synctest.Wait()
 			assert.Zero(t, delivering())
 		}
 	})
