@@ -205,6 +205,19 @@ func TestPoolRejectsInvalidChains(t *testing.T) {
 	require.ErrorContains(t, err, "more than 16 roles")
 }
 
+// A tenant that may name the roles of its chains must not fill the memory.
+func TestPoolBoundsChainsOfRolesNamedLikeTokens(t *testing.T) {
+	_, pod, chains := tenantChains(t, 1)
+	p := newPool(t, pod, func(o *irsa.PoolOptions) { o.MaxRoles = 3 })
+	for i := range 20 {
+		chains[0].Chain[0].RoleARN = fmt.Sprintf("arn:aws:iam::444455556666:role/eyJhbGciOiJIUzI1NiJ9.e30.c2ln%04d", i)
+		_, err := p.Provider(chains[0])
+		require.ErrorIs(t, err, irsa.ErrNotConfigured)
+		assert.NotContains(t, err.Error(), "eyJ")
+	}
+	assert.LessOrEqual(t, len(slices.Collect(p.Providers())), 6)
+}
+
 // A new field of the SDK's options must be added to ChainedRole or make the options incomparable.
 // Otherwise, different options would share a Provider.
 func TestPoolHandlesAllAssumeRoleOptions(t *testing.T) {

@@ -59,7 +59,8 @@ func (c *Config) Derive(roleARN string) *Config {
 	return &derived
 }
 
-// SetChainOptions sets the options of a role chain session and returns the errors in them.
+// SetChainOptions sets the options of a role chain session and returns the errors in them and in the
+// role ARN. An ARN that contains a token is invalid, because Derive has replaced it.
 func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 	c.SessionName, c.Policy, c.Duration = o.RoleSessionName, aws.ToString(o.Policy), o.Duration
 	c.ExternalID, c.Tagged, c.Identified = aws.ToString(o.ExternalID), len(o.Tags) > 0, o.SourceIdentity != nil
@@ -68,7 +69,7 @@ func (c *Config) SetChainOptions(o *stscreds.AssumeRoleOptions) Errors {
 	}
 	var errs Errors
 	errs.Add(explain.HeadingInvalidRequest, validateChainOptions(o))
-	errs.Add(explain.HeadingRoleARN, validateRoleARN(o.RoleARN))
+	errs.Add(explain.HeadingRoleARN, validateRoleARN(c.RoleARN))
 	errs.Add(explain.HeadingSettings, validateSessionName(c.SessionName))
 	if o.Duration > MaxChainedDuration {
 		errs.Add(explain.HeadingSessionDuration, fmt.Errorf("the duration %v is longer than %v, the maximum in a role chain", o.Duration, MaxChainedDuration))

@@ -100,4 +100,8 @@ func TestResolveHidesTokenInOptions(t *testing.T) {
 	derived := pool.Derive(token)
 	errs := derived.SetChainOptions(&stscreds.AssumeRoleOptions{RoleARN: token, RoleSessionName: token})
 	assert.NotContains(t, fmt.Sprint(errs.Join(), derived.RoleARN), payload[:12])
+
+	named := "arn:aws:iam::111122223333:role/" + token
+	derived = pool.Derive(named)
+	require.Error(t, derived.SetChainOptions(&stscreds.AssumeRoleOptions{RoleARN: named}).Join())
 }
