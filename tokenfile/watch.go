@@ -51,7 +51,7 @@ func Watch(ctx context.Context, path string, optFns ...func(*WatchOptions)) iter
 		}
 		for ctx.Err() == nil {
 			token, err := Reread(path, last)
-			changed := err == nil && token != last && token.Reveal() != last.Reveal() || err != nil && !failing
+			changed := err == nil && token != last || err != nil && !failing // Reread returns last if it is unchanged
 			last, failing = token, err != nil
 			if changed && !yield(token, err) {
 				return
