@@ -122,9 +122,6 @@ func (t *Ticket) share(other *Ticket) bool {
 // Share makes a queued ticket use the slot of other. It returns false if t is not queued, or if
 // other is nil or has no slot.
 func (p *Pool) Share(t, other *Ticket) bool {
-	if p == nil {
-		return false
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t.element == nil || !t.share(other) {
