@@ -122,7 +122,7 @@ func (c *Cache) callSource(ctx context.Context, a *attempt) {
 	defer close(a.returned)
 	defer func() { c.slots().Release(a.ticket, r.err) }()
 	defer a.cancel()
-	defer func() { c.complete(func() (error, bool) { return c.record(a, r) }) }()
+	defer func() { c.complete(func() (bool, error) { return c.record(a, r) }) }()
 	defer func() {
 		if v := recover(); v != nil {
 			r.err = errPanic(v)
@@ -165,23 +165,23 @@ func (c *Cache) classify(r *result) {
 
 // complete calls record with c.mu held. If that publishes a result, complete then passes it to a
 // source that follows the Cache.
-func (c *Cache) complete(record func() (err error, published bool)) {
+func (c *Cache) complete(record func() (published bool, err error)) {
 	c.mu.Lock()
-	err, published := record()
+	published, err := record()
 	c.mu.Unlock()
 	if published && c.events.follower != nil {
 		c.events.follower.Completed(follow.Outcome{Err: err})
 	}
 }
 
-// record stores the result of an attempt once its source has returned. It returns the attempt's
-// error, and whether the result was published. c.mu must be held.
-func (c *Cache) record(a *attempt, r result) (err error, published bool) {
+// record stores the result of an attempt once its source has returned. It reports whether the result
+// was published, and returns the attempt's error. c.mu must be held.
+func (c *Cache) record(a *attempt, r result) (published bool, err error) {
 	a.limit.Stop()
 	c.scheduler.attempt = nil
 	s, now := c.state.Load(), c.now()
 	if s.phase == closed {
-		return r.err, false
+		return false, r.err
 	}
 	next, err := c.examine(s, r, now)
 	switch {
@@ -189,7 +189,7 @@ func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 	case err == nil && (s.contains(r.creds) || next.expiresBefore(s, now) && !a.prefers(next)):
 		report := s.failures > 0 // otherwise nothing has changed for an observer
 		c.publish(a, s.withRepeated(r.creds, now, c.scheduler.minTTLs), now, report)
-		return nil, report
+		return report, nil
 	case err == nil:
 		if c.events.follower != nil {
 			c.events.follower.Serve(next.creds.AccessKeyID)
@@ -197,13 +197,13 @@ func (c *Cache) record(a *attempt, r result) (err error, published bool) {
 		c.startLifetime(next)
 		next.refreshAt = c.refreshAt(next)
 		c.publish(a, next, now, true)
-		return nil, true
+		return true, nil
 	case a.progress != overdue:
 		r.err = err
 		return c.fail(a, r, now)
 	default:
 		c.advance(nil)
-		return err, false
+		return false, err
 	}
 }
 
@@ -234,9 +234,9 @@ func (a *attempt) prefers(s *snapshot) bool { return a.rejected && s.lifetime >=
 func (c *Cache) timeOut(a *attempt) {
 	r := result{err: fmt.Errorf("cache: the source did not return within %v: %w", c.opts.AttemptTimeout, context.DeadlineExceeded)}
 	defer func() { c.slots().Release(a.ticket, r.err) }()
-	defer c.complete(func() (error, bool) { // even if user code in Options calls runtime.Goexit
+	defer c.complete(func() (bool, error) { // even if user code in Options calls runtime.Goexit
 		if c.scheduler.attempt != a || c.state.Load().phase == closed {
-			return r.err, false
+			return false, r.err
 		}
 		a.progress = overdue
 		return c.fail(a, r, c.now())
@@ -245,13 +245,13 @@ func (c *Cache) timeOut(a *attempt) {
 }
 
 // fail publishes a failed attempt. c.mu must be held.
-func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (err error, published bool) {
+func (c *Cache) fail(a *attempt, r result, now schedule.Moment) (published bool, err error) {
 	s := c.state.Load().withFailure(r.err, r.permanent)
 	left := c.scheduler.minTTLs.UntilEnd(s.lifetime, s.until.Until(now))
 	wait := schedule.RetryAfter(s.failures, left, s.permanent, r.wait, c.random())
 	c.scheduler.retryServing, c.scheduler.retryEmpty = now.Add(wait.Serving), now.Add(wait.Empty)
 	c.publish(a, s, now, true)
-	return r.err, true
+	return true, r.err
 }
 
 // publish stores the state after an attempt, schedules the next attempt and wakes waiting callers. If

@@ -146,9 +146,9 @@ func (c *Cache) join(caller *slots.Ticket, minTTL time.Duration, waited bool) (a
 		c.scheduler.requested = true
 	}
 	c.demand(caller, true)
-	s, next := c.state.Load(), c.scheduler.attempt
-	stuck := next.isOverdue()
-	switch giveUp := stuck || next == nil || waited; {
+	s, a := c.state.Load(), c.scheduler.attempt
+	stuck := a.isOverdue()
+	switch giveUp := stuck || a == nil || waited; {
 	case giveUp && s.failure != nil && (stuck || !s.starting()):
 		c.reportCallerFailed(s)
 		c.errorCount.Add(1)
