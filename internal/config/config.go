@@ -52,7 +52,7 @@ type Config struct {
 	Tenant    string      // the tenant of a role of a Pool
 
 	Region   string
-	Endpoint *smithyendpoints.Endpoint // nil if Shared.STS is set
+	Endpoint *smithyendpoints.Endpoint // nil if Shared.STS is set or the region is invalid
 
 	Shared *Shared
 }

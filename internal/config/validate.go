@@ -77,8 +77,7 @@ func IsAccountID(text string) bool {
 // isRegionName reports whether text can be the name of a region, which must be a valid domain name
 // label.
 func isRegionName(text string) bool {
-	return text != "" && len(text) <= MaxRegion && text[0] != '-' && text[len(text)-1] != '-' &&
-		!strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && r != '-' })
+	return text != "" && len(text) <= MaxRegion && text[0] != '-' && text[len(text)-1] != '-' && consistsOf(text, "-")
 }
 
 // isName reports whether text consists only of characters that IAM allows in role names, which are the
@@ -92,11 +91,12 @@ func isIdentifier(text string, longest int, symbols string) bool {
 
 // consistsOf reports whether text consists only of ASCII letters, digits and symbols.
 func consistsOf(text, symbols string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune(symbols, r) })
+	return !strings.ContainsFunc(text, func(r rune) bool { return !isOneOf(r, symbols) })
 }
 
-func isAlphanumeric(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+// isOneOf reports whether r is an ASCII letter, a digit or one of symbols.
+func isOneOf(r rune, symbols string) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(symbols, r)
 }
 
 // validateSessionName checks a session name. An empty name is valid, because the default applies.
@@ -111,8 +111,8 @@ func validateRegion(region string) error {
 	if !isRegionName(region) {
 		return fmt.Errorf("%s is not the name of a region", explain.Quote(region))
 	}
-	if of := explain.ZoneRegion(region); of != "" {
-		return fmt.Errorf("%s is a zone of the region %s, not a region", explain.Quote(region), of)
+	if zoneOf := explain.ZoneRegion(region); zoneOf != "" {
+		return fmt.Errorf("%s is a zone of the region %s, not a region", explain.Quote(region), zoneOf)
 	}
 	if strings.HasSuffix(region, "-global") {
 		return fmt.Errorf("%s is not a region, but a name that SDKs use for global services", explain.Quote(region))
