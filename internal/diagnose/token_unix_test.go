@@ -16,7 +16,7 @@ import (
 func TestRunDoesNotBlockOnSpecialFiles(t *testing.T) {
 	for path, kind := range filetest.Special(t) {
 		t.Run(kind, func(t *testing.T) {
-			d := diagnosis{result: &Result{}, config: &config.Config{TokenFile: path}}
+			d := diagnosis{result: &Result{}, config: &config.Config{TokenFile: path, Shared: &config.Shared{}}}
 			filetest.Within(t, func() { d.checkTokenPermission(t.Context()) })
 			require.Len(t, d.result.Checks, 1)
 			check := d.result.Checks[0]

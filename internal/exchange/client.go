@@ -98,8 +98,8 @@ func (c *Client) singleRequest(recorded *recording) func(*sts.Options) {
 		if client == nil { // an application's client that the library does not configure
 			client = withoutRedirects(o.HTTPClient)
 		}
-		r := recorded.begin()
-		o.HTTPClient = recorder{client, &r, recorded}
+		r := new(response)
+		o.HTTPClient = recorder{client, r, recorded}
 		o.Retryer = aws.NopRetryer{}
 		o.APIOptions = append(slices.Clip(o.APIOptions), r.setResult)
 		if o.ClientLogMode.IsSigning() {

@@ -19,10 +19,8 @@ func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Fa
 		Kind: kind, Err: err, RoleARN: c.RoleARN, Region: c.Region, TokenFile: c.TokenFile, Now: time.Now(),
 		Duration: c.Lifetime(), Chained: c.Chained, OwnRole: c.OwnRole, OwnToken: c.OwnToken, RegionSetting: c.RegionSetting(), ExternalID: c.ExternalID, Tagged: c.Tagged, Identified: c.Identified,
 	}
-	if c.Shared != nil {
-		f.Endpoint, f.URL, f.FIPS, f.DualStack = c.Shared.Endpoint, c.URL(), c.Shared.FIPS, c.Shared.DualStack
-		f.CABundle = c.Shared.Authorities != nil && c.Shared.HTTPClient == nil && c.Shared.STS == nil
-	}
+	f.Endpoint, f.URL, f.FIPS, f.DualStack = c.Shared.Endpoint, c.URL(), c.Shared.FIPS, c.Shared.DualStack
+	f.CABundle = c.Shared.Authorities != nil && c.Shared.HTTPClient == nil && c.Shared.STS == nil
 	if token != nil {
 		f.Claims, f.Algorithm = explain.CutClaims(token.Claims()), jwt.Algorithm([]byte(token.Reveal()))
 	}

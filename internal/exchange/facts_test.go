@@ -19,7 +19,7 @@ import (
 func TestFactsDescribeFailedRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	c := &config.Config{TokenFile: path}
+	c := &config.Config{TokenFile: path, Shared: &config.Shared{}}
 	err := TokenError(c, errors.New("cause"))
 	require.NoError(t, os.Remove(path))
 	assert.True(t, Facts(c, explain.ErrTokenFile, err, nil).File.Visible)
@@ -31,7 +31,7 @@ func TestFactsDescribeFailedRead(t *testing.T) {
 func TestFactsNameAlgorithmOfToken(t *testing.T) {
 	token, err := tokenfile.Parse("eyJhbGciOiJIUzI1NiJ9.e30.c2ln")
 	require.NoError(t, err)
-	assert.Equal(t, "HS256", Facts(&config.Config{}, nil, nil, &token).Algorithm)
+	assert.Equal(t, "HS256", Facts(&config.Config{Shared: &config.Shared{}}, nil, nil, &token).Algorithm)
 }
 
 func TestFactsReportTrustedAuthorities(t *testing.T) {

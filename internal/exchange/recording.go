@@ -18,8 +18,8 @@ type recording struct {
 	requested time.Duration
 	secrets   secrets
 
-	mu       sync.Mutex
-	complete []*response // in order of their arrival
+	mu        sync.Mutex
+	responses []*response // in order of arrival
 }
 
 // newRecording returns an empty recording of a call that starts now. Its requests contain the given
@@ -28,7 +28,7 @@ func newRecording(cfg *config.Config, requested time.Duration, secrets secrets) 
 	return &recording{config: cfg, sent: time.Now(), requested: requested, secrets: secrets}
 }
 
-// begin returns an empty record for the next request.
+// begin returns an empty record of a request.
 func (c *recording) begin() response {
 	return response{sent: c.sent, requested: c.requested, secrets: c.secrets}
 }
@@ -37,7 +37,7 @@ func (c *recording) begin() response {
 func (c *recording) add(r *response) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.complete = append(c.complete, r)
+	c.responses = append(c.responses, r)
 }
 
 // last returns the record of the last response. Without a response, as from a mock, it is empty.
@@ -48,11 +48,11 @@ func (c *recording) last() *response { return c.with(nil) }
 func (c *recording) with(credentials *types.Credentials) *response {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i := slices.IndexFunc(c.complete, func(r *response) bool { return &r.result.credentials == credentials }); i >= 0 {
-		return c.complete[i]
+	if i := slices.IndexFunc(c.responses, func(r *response) bool { return &r.result.credentials == credentials }); i >= 0 {
+		return c.responses[i]
 	}
-	if n := len(c.complete); n > 0 {
-		return c.complete[n-1]
+	if n := len(c.responses); n > 0 {
+		return c.responses[n-1]
 	}
 	none := c.begin()
 	return &none

@@ -191,7 +191,7 @@ func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 	case *awshttp.BuildableClient:
 		return newHTTPClient(c, 0)
 	default:
-		return checkedClient{client}
+		return redirectChecker{client}
 	}
 }
 
@@ -199,7 +199,7 @@ func withoutRedirects(client aws.HTTPClient) aws.HTTPClient {
 // parse, which can be the new keys. ClientError also replaces a proxy address, which can contain a
 // password.
 func ClientError(err error) error {
-	if request, ok := err.(*url.Error); ok { //nolint:errorlint // a wrapped one is part of another text
+	if request, ok := err.(*url.Error); ok { //nolint:errorlint // the text of a wrapped one is part of the wrapper's
 		if cause := ClientError(request.Err); cause.Error() != request.Err.Error() { // errors of some types cannot be compared
 			return &url.Error{Op: request.Op, URL: request.URL, Err: cause}
 		}
@@ -226,8 +226,9 @@ func isError[T error](err error) bool {
 	return errors.As(err, &e)
 }
 
-// checkedClient wraps a client of an unknown type, which may follow redirects.
-type checkedClient struct{ aws.HTTPClient }
+// redirectChecker wraps a client of an unknown type. It returns an error if the client followed a
+// redirect.
+type redirectChecker struct{ aws.HTTPClient }
 
 var (
 	errRedirected = errors.New("the HTTP client followed a redirect, which STS does not send")
@@ -236,7 +237,7 @@ var (
 	errNotHTTP    = fmt.Errorf("the response has a malformed header: %w", explain.ErrNotSTS)
 )
 
-func (c checkedClient) Do(request *http.Request) (*http.Response, error) {
+func (c redirectChecker) Do(request *http.Request) (*http.Response, error) {
 	requested := *request.URL
 	response, err := c.HTTPClient.Do(request)
 	if err == nil && response == nil {
