@@ -76,11 +76,9 @@ func chainError(x *chainExchange, err error) error {
 // notConfigured returns the Error for invalid settings. Its message and link describe the first error;
 // its advice covers all of them.
 func notConfigured(c *config.Config, errs config.Errors) error {
-	first := exchange.SettingAdvice(c, errs[0])
-	first.Text = errs.Advice(func(e config.Error) string { return exchange.SettingAdvice(c, e).Text })
 	e := newError(explain.Facts{
 		Kind: ErrNotConfigured, RoleARN: explain.Cut(c.RoleARN, config.MaxARN), TokenFile: explain.Cut(c.TokenFile, config.MaxARN), Err: errs.Join(),
-	}, first)
+	}, exchange.SettingsAdvice(c, errs))
 	e.cause, e.more = explain.OneLine(errs[0].Err.Error()), len(errs)-1
 	return e
 }

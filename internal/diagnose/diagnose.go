@@ -185,9 +185,7 @@ func (d *diagnosis) failIf(name string, headings ...explain.Heading) bool {
 	if len(mine) == 0 {
 		return false
 	}
-	a := exchange.SettingAdvice(d.config, mine[0])
-	a.Text = mine.Advice(func(e config.Error) string { return exchange.SettingAdvice(d.config, e).Text })
-	d.fail(name, mine.Join(), a)
+	d.fail(name, mine.Join(), exchange.SettingsAdvice(d.config, mine))
 	return true
 }
 

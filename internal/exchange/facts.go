@@ -47,8 +47,15 @@ func TokenError(c *config.Config, err error) *explain.TokenError {
 	return e
 }
 
-// SettingAdvice returns the advice for an invalid setting.
-func SettingAdvice(c *config.Config, e config.Error) explain.Advice {
+// SettingsAdvice returns the advice for one or more invalid settings. Its text covers all of them, and
+// the rest is that of the first.
+func SettingsAdvice(c *config.Config, errs config.Errors) explain.Advice {
+	a := settingAdvice(c, errs[0])
+	a.Text = errs.Advice(func(e config.Error) string { return settingAdvice(c, e).Text })
+	return a
+}
+
+func settingAdvice(c *config.Config, e config.Error) explain.Advice {
 	var unread *explain.TokenError
 	if errors.As(e.Err, &unread) {
 		return explain.For(Facts(c, explain.ErrTokenFile, e.Err, nil))
