@@ -155,28 +155,22 @@ func (p *Pool) provider(opts *RoleOptions, sourceKey config.SourceKey) (*Provide
 // contain it.
 func (p *Pool) lookup(opts *RoleOptions, sourceKey config.SourceKey) (*Provider, error) {
 	var buffer [config.MaxChain]roleKey
-	links := buffer[:0]
+	key, links := p.keyOf(opts, sourceKey), buffer[:0] // made without the lock, because they can be long
 	for i := range opts.Chain {
 		links = append(links, linkKey(&opts.Chain[i], nil))
 	}
-	return p.find(p.keyOf(opts, sourceKey), links, opts)
-}
-
-// find returns the Provider of the last link, or of key if there are no links, and marks it as used.
-// It returns nil if the Pool does not contain it. It sets the source of each link.
-func (p *Pool) find(key roleKey, links []roleKey, opts *RoleOptions) (*Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.checkOpen(opts.target()); err != nil {
 		return nil, err
 	}
 	provider := p.roles[key]
-	for i := range links {
+	for _, link := range links {
 		if provider == nil {
 			return nil, nil
 		}
-		links[i].source = provider
-		provider = p.roles[links[i]]
+		link.source = provider
+		provider = p.roles[link]
 	}
 	if provider != nil {
 		p.members.Use(provider.member)

@@ -14,7 +14,7 @@ func (p *Pool) insert(key roleKey, created, source *Provider) bool {
 		created.member.Source = source.member
 	}
 	evicted, ok := p.members.Add(created.member, created.config.Tenant)
-	p.forget(evicted)
+	p.removeEvicted(evicted)
 	if !ok {
 		return false
 	}
@@ -25,14 +25,14 @@ func (p *Pool) insert(key roleKey, created, source *Provider) bool {
 	return true
 }
 
-// forget removes the Providers of evicted members from the Pool. p.mu must be held.
-func (p *Pool) forget(evicted []*evict.Member[*Provider]) {
+// removeEvicted removes the Providers of evicted members from the Pool. p.mu must be held.
+func (p *Pool) removeEvicted(evicted []*evict.Member[*Provider]) {
 	for _, m := range evicted {
 		delete(p.roles, keyOfProvider(m.Value))
 	}
 }
 
-// keep records that a Provider has a caller, or credentials to refresh.
+// keep marks a Provider as needed, because an attempt for it starts.
 func (p *Pool) keep(provider *Provider) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -44,5 +44,5 @@ func (p *Pool) confirm(provider *Provider, lifetime time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.members.Keep(provider.member, lifetime)
-	p.forget(p.members.Confirm(provider.member))
+	p.removeEvicted(p.members.Confirm(provider.member))
 }

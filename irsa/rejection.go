@@ -82,7 +82,7 @@ func accessKeyOf(request *http.Request) string {
 }
 
 // servedKeys contains the current and the previous access key of a Provider.
-type servedKeys struct{ newest atomic.Pointer[[2]servedKey] }
+type servedKeys struct{ keys atomic.Pointer[[2]servedKey] }
 
 type servedKey struct {
 	id string
@@ -92,16 +92,16 @@ type servedKey struct {
 // record records an access key before it is served.
 func (k *servedKeys) record(id string) {
 	var before servedKey
-	if keys := k.newest.Load(); keys != nil {
+	if keys := k.keys.Load(); keys != nil {
 		before = keys[0]
 	}
-	k.newest.Store(&[2]servedKey{{id, time.Now()}, before})
+	k.keys.Store(&[2]servedKey{{id, time.Now()}, before})
 }
 
 // receivedAt returns when the newest or the previous key was received. newest reports which of the two
 // it is; for any other key, ok is false.
 func (k *servedKeys) receivedAt(id string) (at time.Time, newest, ok bool) {
-	if keys := k.newest.Load(); keys != nil && id != "" {
+	if keys := k.keys.Load(); keys != nil && id != "" {
 		for i, key := range keys {
 			if key.id == id {
 				return key.at, i == 0, true
@@ -124,9 +124,7 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	minAge := p.recordRejection(r)
 	rejected := aws.Credentials{AccessKeyID: r.key}
 	if r.verdict == doubtful {
-		done, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = p.cache.Replace(done, rejected, minAge)
+		_ = p.cache.Replace(doneContext(), rejected, minAge)
 		return false, nil
 	}
 	switch err := p.cache.Replace(ctx, rejected, minAge); {
@@ -137,6 +135,13 @@ func (p *Provider) replace(ctx context.Context, r rejection) (bool, error) {
 	default:
 		return false, p.explain(ctx, err)
 	}
+}
+
+// doneContext returns a context that is done. With it, the Cache starts an attempt without waiting.
+func doneContext() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }
 
 // recordRejection records a host's rejection of the newest key, and reports the first one. It returns

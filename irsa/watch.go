@@ -111,9 +111,7 @@ func (p *Provider) handleToken(token tokenfile.Token) {
 	p.event(func() Event { return rotated })
 	if p.cache.Status().Failures == 0 &&
 		(used.Claims().Issuer != claims.Issuer || used.Claims().Subject != claims.Subject) {
-		done, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = p.cache.Refresh(done) // starts the refresh without waiting; its result is logged as usual
+		_ = p.cache.Refresh(doneContext()) // its result is logged as usual
 	}
 }
 
