@@ -30,7 +30,7 @@ import (
 // the duration defaults to one hour, which is also the maximum for role chaining, and the session name
 // defaults to p's. If the options replace Client, the new one signs and sends the requests, and its
 // responses are validated as usual. Unless it calls the original one, the session name then defaults
-// to that of the SDK.
+// to that of the SDK, also for the roles that the derived Provider assumes.
 //
 // AssumeRole performs no I/O. If an option is invalid, it returns an [ErrNotConfigured] error. If p or
 // its Pool is closed, it returns an [ErrClosed] error.
@@ -181,13 +181,15 @@ func (x *chainExchange) rejectionOf(err error) rejection {
 	return rejection{verdict: verdictOf(failure.Code), host: x.config.Host(), key: x.signedWith, code: failure.Code}
 }
 
-// AssumeRole implements stscreds.AssumeRoleAPIClient. It sets the session name and makes one request.
+// AssumeRole implements stscreds.AssumeRoleAPIClient. It sets the session name and makes one request. If
+// the source has no known session name, because its session is from an application's client, the SDK's
+// default in input is used.
 func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
 	source, err := x.source.Retrieve(ctx)
 	if err != nil {
 		return nil, &sourceError{x.source.config.RoleARN, err}
 	}
-	name := unique.Make(cmp.Or(x.config.SessionName, x.source.Status().SessionName))
+	name := unique.Make(cmp.Or(x.config.SessionName, x.source.Status().SessionName, aws.ToString(input.RoleSessionName)))
 	x.SessionName.Store(&name)
 	input.RoleSessionName = aws.String(name.Value())
 	x.signedWith = source.AccessKeyID

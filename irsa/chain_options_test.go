@@ -3,6 +3,7 @@ package irsa_test
 import (
 	"net/http"
 	"testing"
+	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -51,4 +52,20 @@ func TestAssumeRoleCopiesOptions(t *testing.T) {
 			assert.Equal(t, "arn:aws:iam::444455556666:policy/read", form.get("PolicyArns.member.1.arn"))
 		})
 	}
+}
+
+// The library does not know the session name that an application's client uses.
+func TestChainContinuesAfterOwnClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod, roles := threeAccounts(t)
+		first := newProvider(t, pod.Options)
+		second, err := first.AssumeRole(roles[1].ARN(), func(o *stscreds.AssumeRoleOptions) {
+			o.Client = sts.New(sts.Options{Region: "us-west-2", Credentials: first, HTTPClient: k.HTTPClient()})
+		})
+		require.NoError(t, err)
+		third, err := second.AssumeRole(roles[2].ARN())
+		require.NoError(t, err)
+		assert.Equal(t, "777788889999", retrieve(t, third).AccountID)
+		assert.NotEmpty(t, third.Status().SessionName)
+	})
 }
