@@ -154,7 +154,7 @@ func (c *Cache) isWithdrawn(creds aws.Credentials) bool {
 }
 
 // classify calls Options.Permanent and Options.RetryAfter with the error in r, if any. Both are
-// user code, so c.mu must not be held.
+// user code, so c.mu must not be held, and a panic is ignored.
 func (c *Cache) classify(r *result) {
 	defer func() { _ = recover() }()
 	if r.err != nil {
@@ -185,7 +185,7 @@ func (c *Cache) record(a *attempt, r result) (published bool, err error) {
 	}
 	next, err := c.examine(s, r, now)
 	switch {
-	// The source returned the served credentials, or credentials that expire sooner. This is not a failure.
+	// It is not a failure if the source returns the served credentials, or others that expire sooner.
 	case err == nil && (s.contains(r.creds) || next.expiresBefore(s, now) && !a.prefers(next)):
 		report := s.failures > 0 // otherwise nothing has changed for an observer
 		c.publish(a, s.withRepeated(r.creds, now, c.scheduler.minTTLs), now, report)

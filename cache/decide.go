@@ -90,8 +90,8 @@ type scheduler struct {
 	changed chan struct{} // closed when the state changes
 }
 
-// advance starts the next attempt, or sets the timer for it. Nothing else does, so advance must be
-// called after every change that can affect decide. If caller is non-nil, it is the ticket of the
+// advance starts the next attempt, or sets the timer for it. No other function does either, so advance
+// must be called after every change that can affect decide. If caller is non-nil, it is the ticket of the
 // attempt whose source is calling this Cache, and a new attempt uses its slot. c.mu must be held.
 func (c *Cache) advance(caller *slots.Ticket) {
 	if c.scheduler.attempt != nil {

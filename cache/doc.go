@@ -50,8 +50,8 @@
 //	cfg.Credentials = cache.New(cfg.Credentials)
 //
 // A scheduled refresh invalidates the aws.CredentialsCache, which would otherwise return the same
-// credentials until they expire. Anything that still used it directly would have to wait for the
-// new credentials, and would get an error during an outage. Other caching sources (the instance
+// credentials until they expire. A client that used it directly would have to wait for the new
+// credentials, and would get an error during an outage. Other caching sources (the instance
 // metadata service, the container endpoint, credential_process) are called again each time half of
 // the remaining lifetime has passed. Their credentials are served until one second before they
 // expire.

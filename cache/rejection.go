@@ -46,7 +46,7 @@ func (c *Cache) Invalidate(rejected aws.Credentials) {
 // attempt completes or ctx is done, but no longer than Options.AttemptTimeout. Other callers are
 // served the rejected credentials until an attempt succeeds. Replace returns nil once the Cache
 // no longer serves them, which may be immediately. If ctx is already done, Replace starts the attempt
-// without waiting.
+// without waiting, and returns the error of the last one, if it failed.
 //
 // Replace returns [ErrRejected] without starting an attempt if the rejected credentials were
 // received less than minAge ago, or if it has already started one within minAge. It also returns

@@ -19,8 +19,8 @@ import (
 // Options.AttemptTimeout, or until its context is done. Other callers continue to receive the old
 // credentials until the exchange succeeds, so that one service cannot invalidate them for others. An
 // exchange starts only if the credentials are at least a minute old; that minimum age doubles with
-// each consecutive access key that a host rejects, up to 30 minutes. If there are no new credentials, the
-// request fails with the service's error, combined with the error of the exchange if it failed.
+// each consecutive access key that a host rejects, up to 30 minutes. If there are no new credentials,
+// the request fails with the service's error, combined with the error of the exchange if it failed.
 //
 // AccessDenied does not start an exchange, even though services also return it for revoked sessions.
 // After a revocation, call [Provider.Invalidate].
@@ -32,8 +32,8 @@ import (
 // files and profiles, AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_<SERVICE>, AWS_MAX_ATTEMPTS,
 // AWS_RETRY_MODE, AWS_DEFAULTS_MODE, and the settings for checksums, compression, clock skew and
 // account ID endpoints. To apply them, load the configuration and pass it to [Provider.Configure].
-// Options.Endpoint is only for the exchange. It is not the endpoint of an STS client that is created from
-// the configuration.
+// Options.Endpoint is only for the exchange. It is not the endpoint of an STS client that is created
+// from the configuration.
 func (p *Provider) AWSConfig() aws.Config {
 	cfg := aws.Config{
 		Region:        p.config.Region,

@@ -22,11 +22,11 @@ var (
 	ErrUnavailable    = explain.ErrUnavailable    // STS or the issuer failed or was unreachable, or the context was done
 	ErrInvalidRequest = explain.ErrInvalidRequest // a parameter, the region or the argument of MinTTL was rejected
 	ErrClosed         = explain.ErrClosed         // the Provider has been closed
-	ErrRejected       = explain.ErrRejected       // a service rejected the credentials and they are not replaced yet
+	ErrRejected       = explain.ErrRejected       // the credentials were rejected or withdrawn, and are not replaced yet
 )
 
-// ErrPoolFull is the kind of error returned by [Pool.Provider] if the Pool has no room for another
-// role of the tenant. Try again later, or raise PoolOptions.MaxRoles.
+// ErrPoolFull is the kind of error returned by [Pool.Provider] and [Provider.AssumeRole] if the Pool has
+// no room for another role of the tenant. Try again later, or raise PoolOptions.MaxRoles.
 var ErrPoolFull = errors.New("pool full")
 
 // ErrNotInjected means that the pod does not use IRSA. New and [Pool.Provider] wrap it in an

@@ -58,7 +58,7 @@ func (h *hosts) reject(name, key string, v verdict) (minAge time.Duration, repor
 	return entry.minAge, report
 }
 
-// accept records that a host accepted a key, and forgets the host's rejections unless it has rejected
+// accept records that a host accepted a key, and clears the host's rejections unless it has rejected
 // the same key. It is a no-op if the host is not recorded.
 func (h *hosts) accept(name, key string) {
 	h.mu.Lock()

@@ -33,7 +33,8 @@ func (*rejectionRetry) ID() string { return "irsakit:rejection-retry" }
 // HandleFinalize sends the request. If its credentials are rejected and can be replaced, it retries
 // the request with the new credentials.
 func (m *rejectionRetry) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-	// All service clients of the SDK send this type. Older ones modify the request.
+	// All service clients of the SDK send requests of this type. Older clients modify them, so the first
+	// attempt gets a copy.
 	request := in.Request.(*smithyhttp.Request)
 	var sent atomic.Pointer[http.Request] // the application's middleware may send several at the same time
 	ctx = middleware.WithStackValue(ctx, sentRequest{}, &sent)

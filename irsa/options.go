@@ -112,15 +112,16 @@ type Options struct {
 
 	// Logger receives a warning when refreshing starts to fail and when a service rejects the
 	// credentials, an error when no valid credentials are left, and a message at level Info when
-	// refreshing recovers. Token rotations are logged at level Debug. If nil, slog.Default() is called for each message.
+	// refreshing recovers. Token rotations are logged at level Debug. If nil, slog.Default() is called
+	// for each message.
 	//
 	// Messages contain no secrets. A slow handler does not delay callers or exchanges, but if it
 	// blocks, the oldest pending messages are dropped. If a handler panics, its message is lost.
 	Logger *slog.Logger
 
-	// Observe, if non-nil, is called for every exchange and token rotation, and for every access key that a
-	// host rejects or Invalidate withdraws. It is not called for an exchange whose credentials are not
-	// used because they expire before the current ones.
+	// Observe, if non-nil, is called for every exchange and token rotation, and for every access key
+	// that a host rejects or Invalidate withdraws. It is not called for an exchange whose credentials
+	// are not used because they expire before the current ones.
 	//
 	// Calls are made one at a time and in order, in a separate goroutine, so a slow Observe does not
 	// delay callers. If it blocks, only the newest 64 pending events are kept. Panics are logged.

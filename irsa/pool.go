@@ -250,7 +250,7 @@ func (p *Pool) failing() bool {
 
 func (p *Pool) handleToken(token tokenfile.Token) {
 	all := p.all()
-	p.lines.Reserve(len(all)) // each of them reports the token
+	p.lines.Reserve(len(all)) // each Provider reports the token
 	p.events.Reserve(len(all))
 	for _, provider := range all {
 		if provider.config.TokenFile != "" {

@@ -171,9 +171,9 @@ func (p *Provider) ProviderSources() []aws.CredentialSource {
 // Close closes the Provider and the Providers derived from it with AssumeRole. It cancels exchanges in
 // progress, wakes waiting callers, and waits for all goroutines that the Providers started. After
 // that, methods return an [ErrClosed] error. Close may be called more than once. It is a no-op for a
-// Provider obtained from a [Pool], directly or through AssumeRole, because other callers share it;
-// closing the Pool closes it, unless the Pool has evicted it. An evicted Provider serves its
-// credentials until they expire.
+// Provider that a [Pool] shares, whether it was obtained directly or through AssumeRole; closing the
+// Pool closes it, unless the Pool has evicted it. An evicted Provider serves its credentials until they
+// expire.
 //
 // Close waits for up to [Options].AttemptTimeout in total. It returns an error if the application's
 // client, token source, log handler or observer has not returned by then. They must not call Close.

@@ -34,11 +34,11 @@ func (r *resources) release(watch <-chan struct{}, deadline time.Time) error {
 	limit := time.NewTimer(time.Until(deadline))
 	defer limit.Stop()
 	for _, next := range []func() <-chan struct{}{func() <-chan struct{} { return watch }, r.events.Idle, r.lines.Idle} {
-		ended := next() // after the one before, which can have queued messages
+		ended := next() // called now, because what ended before can have queued messages
 		select {
 		case <-ended:
 			continue
-		default: // the deadline may have passed too
+		default: // checked first, because the deadline may have passed too
 		}
 		select {
 		case <-ended:

@@ -23,9 +23,9 @@ type Status struct {
 
 // Healthy returns nil if the Provider serves credentials and the last exchange succeeded. Otherwise it
 // returns an error that wraps Status.Err; use Status.State to distinguish the cases. Healthy does not
-// block, and does not start an exchange. After the credentials have expired, only callers of Retrieve
-// or Ready do, so a program without requests needs a readiness probe that calls Ready to recover. See
-// [cache.Status.Healthy] for how to use Healthy in such a probe.
+// block, and does not start an exchange. After the credentials have expired, exchanges start only for
+// callers of Retrieve or Ready, so a program without requests recovers only if its readiness probe calls
+// Ready. See [cache.Status.Healthy] for how to use Healthy in such a probe.
 func (p *Provider) Healthy() error { return p.Status().Healthy() }
 
 // Status returns the Provider's current status. It takes no locks and does not block.
@@ -50,7 +50,7 @@ type EventKind string
 const (
 	EventRefreshed     EventKind = "refreshed"      // an exchange succeeded
 	EventRefreshFailed EventKind = "refresh_failed" // an exchange failed; see Status.Err
-	EventRejected      EventKind = "rejected"       // a service rejected the credentials
+	EventRejected      EventKind = "rejected"       // a service rejected the credentials, or Invalidate withdrew them
 	EventTokenRotated  EventKind = "token_rotated"  // the token file contains a token that has not been used yet
 )
 
