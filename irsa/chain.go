@@ -60,7 +60,9 @@ func (p *Provider) AssumeRole(roleARN string, optFns ...func(*stscreds.AssumeRol
 	}
 	x.config = p.config.Derive(options.RoleARN)
 	errs := x.config.SetChainOptions(&options)
-	errs.Add(explain.HeadingSettings, checkAssumeRole(p.resources))
+	if options.Client == x {
+		errs.Add(explain.HeadingSettings, checkAssumeRole(p.resources))
+	}
 	errs.Add(explain.HeadingSettings, config.CheckClient(options.Client))
 	if len(errs) > 0 {
 		return nil, notConfigured(x.config, errs)

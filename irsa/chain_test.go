@@ -210,6 +210,8 @@ func TestChainRejectsInvalidOptions(t *testing.T) {
 	})
 	_, err := mocked.AssumeRole(roles[1].ARN())
 	require.ErrorContains(t, err, "does not support AssumeRole")
+	_, err = mocked.AssumeRole(roles[1].ARN(), func(o *stscreds.AssumeRoleOptions) { o.Client = failingClient(nil) })
+	require.NoError(t, err, "it uses another client")
 }
 
 func TestChainClose(t *testing.T) {
