@@ -16,11 +16,14 @@ import (
 // any files. For a token file, it relies on the facts in an *explain.TokenError.
 func Facts(c *config.Config, kind, err error, token *tokenfile.Token) explain.Facts {
 	f := explain.Facts{
-		Kind: kind, Err: err, RoleARN: c.RoleARN, Region: c.Region, TokenFile: c.TokenFile, Now: time.Now(),
-		Duration: c.Lifetime(), Chained: c.Chained, OwnRole: c.OwnRole, OwnToken: c.OwnToken, RegionSetting: c.RegionSetting(), ExternalID: c.ExternalID, Tagged: c.Tagged, Identified: c.Identified,
+		Kind: kind, Err: err, Now: time.Now(),
+		RoleARN: c.RoleARN, Duration: c.Lifetime(), OwnRole: c.OwnRole,
+		TokenFile: c.TokenFile, OwnToken: c.OwnToken,
+		Chained: c.Chained, ExternalID: c.ExternalID, Tagged: c.Tagged, Identified: c.Identified,
+		Region: c.Region, RegionSetting: c.RegionSetting(),
+		Endpoint: c.Shared.Endpoint, URL: c.URL(), FIPS: c.Shared.FIPS, DualStack: c.Shared.DualStack,
+		CABundle: c.Shared.Authorities != nil && c.Shared.HTTPClient == nil && c.Shared.STS == nil,
 	}
-	f.Endpoint, f.URL, f.FIPS, f.DualStack = c.Shared.Endpoint, c.URL(), c.Shared.FIPS, c.Shared.DualStack
-	f.CABundle = c.Shared.Authorities != nil && c.Shared.HTTPClient == nil && c.Shared.STS == nil
 	if token != nil {
 		f.Claims, f.Algorithm = explain.CutClaims(token.Claims()), jwt.Algorithm([]byte(token.Reveal()))
 	}
