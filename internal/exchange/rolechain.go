@@ -40,16 +40,12 @@ func (c *Client) AssumeRole(ctx context.Context, cfg *config.Config, state *Stat
 	if err != nil {
 		return nil, c.failure(recorded.last(), err)
 	}
-	out, err = recorded.assumed(cfg.RoleARN, out, received)
-	if err == nil {
-		state.setIssued(*out.Credentials.SecretAccessKey, *out.Credentials.SessionToken)
-	}
-	return out, err
+	return recorded.assumed(cfg.RoleARN, state, out, received)
 }
 
-// assumed returns a copy of out with the expiry of its credentials on the local clock. It returns an
-// error if they are unusable.
-func (c *recording) assumed(roleARN string, out *sts.AssumeRoleOutput, received time.Time) (*sts.AssumeRoleOutput, error) {
+// assumed returns a copy of out with the expiry of its credentials on the local clock, and records
+// their keys in state. It returns an error if they are unusable.
+func (c *recording) assumed(roleARN string, state *State, out *sts.AssumeRoleOutput, received time.Time) (*sts.AssumeRoleOutput, error) {
 	if out == nil {
 		return nil, errNoResult
 	}
@@ -58,6 +54,7 @@ func (c *recording) assumed(roleARN string, out *sts.AssumeRoleOutput, received 
 	if err != nil {
 		return nil, r.unusable(err)
 	}
+	state.setIssued(creds.SecretAccessKey, creds.SessionToken)
 	local := *out // copied because a mock can return the same output again
 	local.Credentials = &types.Credentials{
 		AccessKeyId: &creds.AccessKeyID, SecretAccessKey: &creds.SecretAccessKey, SessionToken: &creds.SessionToken, Expiration: &creds.Expires,
@@ -74,6 +71,7 @@ type CheckedClient struct {
 	client  Client // without an API unless api is an SDK client
 	api     stscreds.AssumeRoleAPIClient
 	roleARN string
+	state   State // only the keys issued last are used
 }
 
 // NewCheckedClient returns a CheckedClient that calls api.
@@ -89,14 +87,15 @@ func NewCheckedClient(api stscreds.AssumeRoleAPIClient, roleARN string) *Checked
 // region and endpoint. Any endpoint is allowed, because the request does not contain a web identity
 // token.
 func (c *CheckedClient) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, optFns ...func(*sts.Options)) (out *sts.AssumeRoleOutput, err error) {
-	defer secrets{}.recoverPanic("the STS client", &err)
+	secrets := c.state.lastIssued()
+	defer secrets.recoverPanic("the STS client", &err)
 	cfg := &config.Config{Shared: &config.Shared{InsecureEndpoint: true}}
-	recorded := newRecording(cfg, time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, nil)
+	recorded := newRecording(cfg, time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
 	out, err = c.api.AssumeRole(ctx, input, append(slices.Clip(optFns), c.client.singleRequest(recorded))...)
 	received := time.Now()
 	switch {
 	case err == nil:
-		return recorded.assumed(c.roleARN, out, received)
+		return recorded.assumed(c.roleARN, &c.state, out, received)
 	case errors.As(err, new(*explain.RequestError)): // the client wraps the library's
 		return nil, err
 	default:

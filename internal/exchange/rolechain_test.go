@@ -58,6 +58,29 @@ func TestCheckedClientRedactsResponseToSDKClient(t *testing.T) {
 	}
 }
 
+// A server or a client can repeat the keys of an earlier response.
+func TestCheckedClientRedactsKeysOfLastResponse(t *testing.T) {
+	const secret, session = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", "IQoJb3JpZ2luX2VjEXAMPLETOKEN"
+	body := strings.ReplaceAll(success(goodARN, secret, session), "RoleWithWebIdentity", "Role")
+	own := sts.New(sts.Options{
+		Region: "us-west-2", Credentials: Signer{Credentials: aws.Credentials{AccessKeyID: "ASIAOWN", SecretAccessKey: "own-secret-key"}},
+		HTTPClient: client(func(r *http.Request) (*http.Response, error) {
+			status := http.StatusOK
+			if !strings.Contains(body, goodARN) {
+				status = http.StatusForbidden
+			}
+			return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+		}),
+	})
+	input := &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::111122223333:role/r"), RoleSessionName: aws.String("session"), DurationSeconds: aws.Int32(3600)}
+	c := NewCheckedClient(own, *input.RoleArn)
+	_, err := c.AssumeRole(t.Context(), input)
+	require.NoError(t, err)
+	body = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>" + secret + " " + session + "</Message></Error></ErrorResponse>"
+	_, err = c.AssumeRole(t.Context(), input)
+	require.EqualError(t, err, "AccessDenied: [redacted] [redacted] (HTTP 403)")
+}
+
 // wrapped is an application's wrapper around an SDK client.
 type wrapped struct{ *sts.Client }
 
