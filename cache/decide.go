@@ -162,8 +162,8 @@ func (c *Cache) startLifetime(next *snapshot) {
 	c.scheduler.idle = next.unused && c.scheduler.unusedLifetimes >= c.opts.MaxIdleLifetimes-1
 }
 
-// use records that the credentials in s are in use, and starts an attempt if one is due. It returns
-// the resulting state. c.mu must be held.
+// use records that the credentials in s are in use, and starts an attempt if one is due. It returns a
+// state with the same credentials. c.mu must be held.
 func (c *Cache) use(s *snapshot) *snapshot {
 	if s.unused {
 		next := *s

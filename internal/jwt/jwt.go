@@ -31,8 +31,8 @@ type Claims struct {
 }
 
 // Parse checks that token has the form of a signed JWT (three parts of unpadded
-// base64url, the first two of which are JSON objects) and returns its claims. Errors
-// never contain any part of the token.
+// base64url, the first two of which are JSON objects) and returns its claims. The text of
+// an error describes the token, as in "its header part is empty", and contains no part of it.
 func Parse(token []byte) (Claims, error) {
 	if prefix := foreignPrefix(token); prefix != "" {
 		return Claims{}, fmt.Errorf("it begins with %s", prefix)

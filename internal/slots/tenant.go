@@ -82,10 +82,10 @@ func (p *Pool) share(t *tenant) int {
 }
 
 // An attempt is slow if it held a slot for minSlow, or for minHung without a response. A tenant becomes slow
-// after two slow attempts within maxDoubt, where attempts that are slow at the same time count as one. Before
-// the first response, or after attempts have hung, one slow attempt is enough. It stays slow until a service
-// responds in time at least maxDoubt after the last slow attempt.
-const minSlow, minHung, maxDoubt = 3 * time.Second, time.Second, time.Minute
+// after two slow attempts within slowWindow; attempts that are slow at the same time count as one. Before the
+// first response, or after attempts have hung, one slow attempt is enough. The tenant stays slow until a
+// service responds in time at least slowWindow after the last slow attempt.
+const minSlow, minHung, slowWindow = 3 * time.Second, time.Second, time.Minute
 
 // turnTime is how long an attempt may hold a slot for each turn of its tenant. After a longer attempt, the
 // tenant lets other waiting tenants take more turns. Otherwise, long attempts would use most of the time of
@@ -109,10 +109,10 @@ func (p *Pool) adapt(ticket *Ticket, accepted, throttled bool) {
 	sinceSlow := now.Sub(t.lastSlow)
 	switch {
 	case slow && sinceSlow >= minSlow:
-		t.slow = t.slow || !t.answered || sinceSlow < maxDoubt
+		t.slow = t.slow || !t.answered || sinceSlow < slowWindow
 		t.answered = accepted || t.answered && !t.slow
 		t.lastSlow = now
-	case !slow && accepted && sinceSlow >= maxDoubt:
+	case !slow && accepted && sinceSlow >= slowWindow:
 		t.answered, t.slow = true, false
 	}
 }
