@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -173,11 +172,11 @@ func (x *chainExchange) sdkProvider() *stscreds.AssumeRoleProvider {
 }
 
 // rejectionOf returns the rejection of the source's credentials reported by err, or the zero rejection
-// if err is not from a request signed with them. A sourceError is not, although it can contain a
-// response from STS.
+// if err is not from a request signed with them. An Error of the source is not, although it can contain
+// a response from STS.
 func (x *chainExchange) rejectionOf(err error) rejection {
 	var failure *explain.RequestError
-	if errors.As(err, new(*sourceError)) || !errors.As(err, &failure) {
+	if errors.As(err, new(*Error)) || !errors.As(err, &failure) {
 		return rejection{}
 	}
 	return rejection{verdict: verdictOf(failure.Code), host: x.config.Host(), key: x.signedWith, code: failure.Code}
@@ -189,7 +188,7 @@ func (x *chainExchange) rejectionOf(err error) rejection {
 func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInput, _ ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
 	source, err := x.source.Retrieve(ctx)
 	if err != nil {
-		return nil, &sourceError{x.source.config.RoleARN, err}
+		return nil, err
 	}
 	name := unique.Make(cmp.Or(x.config.SessionName, x.source.Status().SessionName, aws.ToString(input.RoleSessionName)))
 	x.SessionName.Store(&name)
@@ -197,17 +196,6 @@ func (x *chainExchange) AssumeRole(ctx context.Context, input *sts.AssumeRoleInp
 	x.signedWith = source.AccessKeyID
 	return x.source.client.AssumeRole(ctx, x.config, &x.State, input, exchange.Signer{Credentials: source, Sources: x.source.ProviderSources()})
 }
-
-// sourceError is the error of an attempt that fails because the source Provider has no credentials.
-type sourceError struct {
-	role string
-	err  error
-}
-
-func (e *sourceError) Error() string {
-	return fmt.Sprintf("no credentials for the source role %s: %v", e.role, e.err)
-}
-func (e *sourceError) Unwrap() error { return e.err }
 
 // derivedProviders is the set of Providers derived from a source. Its references are weak, so that
 // unused Providers can be garbage collected.

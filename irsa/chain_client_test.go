@@ -124,3 +124,34 @@ func TestChainOwnClientCanWrapLibrarysClient(t *testing.T) {
 		assert.Equal(t, roles[0].ARN(), failure.RoleARN, "the source has no credentials")
 	})
 }
+
+// The client of an application can sign with the source Provider, which may have no credentials.
+func TestChainOwnClientErrorNamesSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod, roles := threeAccounts(t)
+		first := newProvider(t, pod.Options)
+		second, err := first.AssumeRole(roles[1].ARN(), func(o *stscreds.AssumeRoleOptions) {
+			o.Client = sts.NewFromConfig(first.AWSConfig(), func(o *sts.Options) { o.HTTPClient = k.HTTPClient() })
+		})
+		require.NoError(t, err)
+		roles[0].Fail(irsatest.AccessDenied, -1)
+		_, want := first.Retrieve(t.Context())
+		_, err = second.Retrieve(t.Context())
+		var failure *irsa.Error
+		require.ErrorAs(t, err, &failure)
+		assert.Equal(t, roles[0].ARN(), failure.RoleARN)
+		require.EqualError(t, err, want.Error())
+
+		roles[0].Fail(irsatest.AccessDenied, 0)
+		time.Sleep(time.Minute)
+		retrieve(t, second)
+		time.Sleep(2 * time.Minute)
+		roles[1].Fail(irsatest.ExpiredToken, -1) // rejects the first role's credentials
+		roles[0].Fail(irsatest.AccessDenied, -1)
+		require.ErrorAs(t, second.Refresh(t.Context()), &failure)
+		assert.Equal(t, roles[1].ARN(), failure.RoleARN)
+		assert.Equal(t, "ExpiredToken", failure.Code)
+		hasRequest := errors.As(failure, new(*smithyhttp.ResponseError))
+		assert.False(t, hasRequest, "it contains the request")
+	})
+}

@@ -54,14 +54,14 @@ func exchangeError(x *exchange.WebIdentity, err error) error {
 	return e
 }
 
-// chainError returns the Error for a failed attempt of a role chain. If the source is the cause, the
-// Error has the source's kind, role and advice.
+// chainError returns the Error for a failed attempt of a role chain. If the source has no credentials
+// to sign the request with, the Error has the source's kind, role and advice. An application's client
+// may sign with the source, or with another Provider.
 func chainError(x *chainExchange, err error) error {
 	c := x.config
-	var missing *sourceError
-	var cause *Error
-	if errors.As(err, &missing) && errors.As(missing.err, &cause) {
-		e := *cause
+	var signer *Error
+	if errors.As(err, &signer) && !errors.As(err, new(*rejectedError)) {
+		e := *signer
 		e.SessionName, e.Endpoint, e.NextAttempt, e.err = x.sessionName(), c.URL(), time.Time{}, err
 		return &e
 	}

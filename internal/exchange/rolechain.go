@@ -93,12 +93,12 @@ func (c *CheckedClient) AssumeRole(ctx context.Context, input *sts.AssumeRoleInp
 	recorded := newRecording(cfg, time.Duration(aws.ToInt32(input.DurationSeconds))*time.Second, secrets)
 	out, err = c.api.AssumeRole(ctx, input, append(slices.Clip(optFns), c.client.singleRequest(recorded))...)
 	received := time.Now()
-	switch {
+	switch last := recorded.last(); {
 	case err == nil:
 		return recorded.assumed(c.roleARN, &c.state, out, received)
-	case errors.As(err, new(*explain.RequestError)): // the client wraps the library's
-		return nil, err
+	case last.status == 0 && last.err == nil && errors.As(err, new(*explain.RequestError)):
+		return nil, err // this client wraps the library's, or signs with a Provider that has no credentials
 	default:
-		return nil, c.client.failure(recorded.last(), err)
+		return nil, c.client.failure(last, err)
 	}
 }
