@@ -100,7 +100,9 @@ type chainExchange struct {
 	transitiveTagKeys []string
 	sourceIdentity    string
 
-	signedWith string // the source's access key ID; needs no lock, because attempts never overlap
+	// The access key ID of the source that signed the last request, or empty if an application's client
+	// made it. It needs no lock, because attempts never overlap.
+	signedWith string
 }
 
 // newChained returns a Pool's Provider for a role that source assumes.
@@ -154,6 +156,7 @@ func (x *chainExchange) Retrieve(ctx context.Context) (aws.Credentials, error) {
 // acceptance by STS. AccessDenied counts as acceptance, because it shows that STS recognized the
 // credentials.
 func (x *chainExchange) request(ctx context.Context, provider *stscreds.AssumeRoleProvider) (aws.Credentials, rejection, error) {
+	x.signedWith = ""
 	creds, err := provider.Retrieve(ctx)
 	r := x.rejectionOf(err)
 	if err == nil || r.code == "AccessDenied" {

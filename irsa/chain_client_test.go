@@ -155,3 +155,22 @@ func TestChainOwnClientErrorNamesSource(t *testing.T) {
 		assert.False(t, hasRequest, "it contains the request")
 	})
 }
+
+func TestChainOwnClientRejectionDoesNotAffectSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, pod, roles := threeAccounts(t)
+		p, err := newProvider(t, pod.Options).AssumeRole(roles[1].ARN(), func(o *stscreds.AssumeRoleOptions) {
+			next := o.Client
+			o.Client = assumeRoleFunc(func(ctx context.Context, in *sts.AssumeRoleInput) (*sts.AssumeRoleOutput, error) {
+				client := next
+				next = failingClient(&smithy.GenericAPIError{Code: "ExpiredToken"})
+				return client.AssumeRole(ctx, in)
+			})
+		})
+		require.NoError(t, err)
+		retrieve(t, p)
+		time.Sleep(2 * time.Minute) // younger keys are not replaced
+		require.ErrorIs(t, p.Refresh(t.Context()), irsa.ErrRejected)
+		assert.Len(t, k.STS.Calls(), 2, "the other client does not sign with the source's credentials")
+	})
+}
