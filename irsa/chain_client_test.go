@@ -151,6 +151,7 @@ func TestChainOwnClientErrorNamesSource(t *testing.T) {
 		require.ErrorAs(t, second.Refresh(t.Context()), &failure)
 		assert.Equal(t, roles[1].ARN(), failure.RoleARN)
 		assert.Equal(t, "ExpiredToken", failure.Code)
+		assert.Empty(t, failure.Endpoint, "the client has an endpoint of its own")
 		hasRequest := errors.As(failure, new(*smithyhttp.ResponseError))
 		assert.False(t, hasRequest, "it contains the request")
 	})

@@ -52,7 +52,7 @@ type Error struct {
 	RoleARN     string
 	Source      string // the role that assumes RoleARN; empty for a web identity
 	SessionName string
-	Endpoint    string // the URL of STS; empty if Options.STS is used
+	Endpoint    string // the URL of STS; empty if a client of the application is used
 	Region      string
 	TokenFile   string // empty if the tokens do not come from a file
 

@@ -69,7 +69,10 @@ func chainError(x *chainExchange, err error) error {
 	f := exchange.Facts(c, explain.Kind(err, source), err, nil)
 	f.Source = source
 	e := newError(f, explain.For(f))
-	e.SessionName, e.Endpoint = x.sessionName(), c.URL()
+	e.SessionName = x.sessionName()
+	if x.signedWith != "" { // otherwise, an application's client made the request
+		e.Endpoint = c.URL()
+	}
 	return e
 }
 
