@@ -71,10 +71,10 @@ type events struct {
 	logs     notify.Queue[line]
 	health   health               // as last logged
 	follower follow.Source[Event] // the source, if it implements follow.Source
-	observer *observer            // what the application set; nil if there is a follower
+	observer *observer            // the application's logger and observer; nil if there is a follower
 }
 
-// observer delivers events to Options.Observe, if set.
+// observer contains Options.Logger, and delivers events to Options.Observe, if set.
 type observer struct {
 	logger  *slog.Logger
 	observe func(Event)

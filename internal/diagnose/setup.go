@@ -141,7 +141,7 @@ func (d *diagnosis) checkEndpoint(context.Context) {
 	}
 	if ignored := d.env.IgnoredVariables(c); len(ignored) > 0 {
 		text := "unset or correct the variable, or set " + config.EnvEndpointSTS + " to the URL of the STS to use"
-		if strings.HasPrefix(ignored[0], config.EnvProxy) { // it comes last, so it is the only one
+		if strings.HasPrefix(ignored[0], config.EnvProxy) { // the last in the list, and therefore the only one
 			text = "correct " + config.EnvProxy + " (http://USER:PASSWORD@HOST:PORT): a % in its password must be written as %25, and it must not contain a line break. Until then, requests do not use the proxy"
 		}
 		d.add(nameEndpoint, Warned, c.URL()+"; "+strings.Join(ignored, "; "), explain.Advice{Heading: explain.HeadingNotFollowed, Text: text})
